@@ -1,0 +1,181 @@
+"""A model manager that lives in the Jupyter kernel.
+
+It registers ML models, downloads them from the Hugging Face Hub, loads them in isolated workers, watches
+their health and unloads them so that the memory really comes back. Start with `get_manager()`, or with
+`%load_ext rmm_widgets` in a notebook.
+
+Everything is imported on first use: `import rmm_widgets` alone costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .base_model import BaseModel
+    from .errors import (
+        CallError,
+        DiskFullError,
+        DownloadCancelledError,
+        DownloadError,
+        DownloadStalledError,
+        DownloadTimeoutError,
+        GatedModelError,
+        HubUnavailableError,
+        InsufficientMemoryError,
+        IntegrityError,
+        InvalidConfigError,
+        InvalidModelInfoError,
+        LoadCancelledError,
+        LoadError,
+        LoadTimeoutError,
+        ManagerClosedError,
+        MissingDependencyError,
+        ModelAlreadyRegisteredError,
+        ModelNotAvailableError,
+        ModelNotLoadedError,
+        ModelNotRegisteredError,
+        NoCapacityError,
+        RegistryError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+        RMMError,
+        UnsafeModelError,
+        UnsupportedModelError,
+        WorkerDiedError,
+    )
+    from .manager import ModelManager, get_manager
+    from .notebook.widgets import DownloadProgress, HealthBadge, ModelManagerPanel
+    from .runtime.entry import ModelDescription
+    from .runtime.job import Job
+    from .types import (
+        HubModel,
+        ManagerState,
+        ModelCapabilities,
+        ModelDownloadProgress,
+        ModelEvent,
+        ModelEventType,
+        ModelHealth,
+        ModelInfo,
+        ModelInstance,
+        ModelStatus,
+        ModelType,
+        Statistics,
+        VerifyReport,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BaseModel",
+    "CallError",
+    "DiskFullError",
+    "DownloadCancelledError",
+    "DownloadError",
+    "DownloadProgress",
+    "DownloadStalledError",
+    "DownloadTimeoutError",
+    "GatedModelError",
+    "HealthBadge",
+    "HubModel",
+    "HubUnavailableError",
+    "InsufficientMemoryError",
+    "IntegrityError",
+    "InvalidConfigError",
+    "InvalidModelInfoError",
+    "Job",
+    "LoadCancelledError",
+    "LoadError",
+    "LoadTimeoutError",
+    "ManagerClosedError",
+    "ManagerState",
+    "MissingDependencyError",
+    "ModelAlreadyRegisteredError",
+    "ModelCapabilities",
+    "ModelDescription",
+    "ModelDownloadProgress",
+    "ModelEvent",
+    "ModelEventType",
+    "ModelHealth",
+    "ModelInfo",
+    "ModelInstance",
+    "ModelManager",
+    "ModelManagerPanel",
+    "ModelNotAvailableError",
+    "ModelNotLoadedError",
+    "ModelNotRegisteredError",
+    "ModelStatus",
+    "ModelType",
+    "NoCapacityError",
+    "RMMError",
+    "RegistryError",
+    "RepositoryNotFoundError",
+    "RevisionNotFoundError",
+    "Statistics",
+    "UnsafeModelError",
+    "UnsupportedModelError",
+    "VerifyReport",
+    "WorkerDiedError",
+    "get_manager",
+]
+
+_ELSEWHERE = {
+    "BaseModel": ".base_model",
+    "DownloadProgress": ".notebook.widgets",
+    "HealthBadge": ".notebook.widgets",
+    "Job": ".runtime.job",
+    "ModelDescription": ".runtime.entry",
+    "ModelManager": ".manager",
+    "ModelManagerPanel": ".notebook.widgets",
+    "get_manager": ".manager",
+}
+_MODULES = frozenset({"demo", "manager"})
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = _ELSEWHERE.get(name) or (".errors" if name.endswith("Error") else ".types")
+    value = getattr(importlib.import_module(module, __name__), name)
+    if name in {"Job", "ModelManager", "get_manager"}:
+        _let_notebooks_show_jobs()
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})
+
+
+def _let_notebooks_show_jobs() -> None:
+    """A job is displayed by the notebook face, which the runtime below it must not import."""
+    from .runtime.job import Job
+
+    def show(job: Job[Any]) -> dict[str, Any] | None:
+        from .notebook.display import job_mimebundle
+
+        return job_mimebundle(job)
+
+    Job.show = show
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """`%load_ext rmm_widgets`: the magics `%rmm` and `%%rmm`."""
+    from .notebook.magics import register
+
+    _let_notebooks_show_jobs()
+    register(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """`%unload_ext rmm_widgets`."""
+    from .notebook.magics import unregister
+
+    unregister(ipython)
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:  # pyright: ignore[reportUnusedFunction]
+    return [{"src": "labextension", "dest": "rmm-widgets"}]

@@ -1,0 +1,226 @@
+"""The error tree: every error a user can meet is one of these.
+
+An error says what happened (`str(error)`), to which model (`.model_id`) and what to do
+next (`.hint`). The hint is also attached as an exception note, so that a traceback in a
+notebook shows it without any code of ours.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CallError",
+    "DiskFullError",
+    "DownloadCancelledError",
+    "DownloadError",
+    "DownloadStalledError",
+    "DownloadTimeoutError",
+    "FrontEndNotBuiltError",
+    "GatedModelError",
+    "HubUnavailableError",
+    "InsufficientMemoryError",
+    "IntegrityError",
+    "InvalidCommandError",
+    "InvalidConfigError",
+    "InvalidModelInfoError",
+    "LoadCancelledError",
+    "LoadError",
+    "LoadTimeoutError",
+    "ManagerClosedError",
+    "MissingDependencyError",
+    "ModelAlreadyRegisteredError",
+    "ModelNotAvailableError",
+    "ModelNotLoadedError",
+    "ModelNotRegisteredError",
+    "NoCapacityError",
+    "RMMError",
+    "RegistryError",
+    "RepositoryNotFoundError",
+    "RevisionNotFoundError",
+    "UnsafeModelError",
+    "UnsupportedModelError",
+    "WorkerDiedError",
+]
+
+
+class RMMError(Exception):
+    """Base of all errors of this package.
+
+    Attributes:
+        model_id: The model concerned, or None where the error concerns no single model.
+        hint: What to do next, one sentence; empty where there is nothing to advise.
+    """
+
+    def __init__(self, message: str, *, model_id: str | None = None, hint: str = "") -> None:
+        super().__init__(message)
+        self.model_id = model_id
+        self.hint = hint
+        if hint:
+            self.add_note(f"Hint: {hint}")
+
+    @property
+    def message(self) -> str:
+        """What happened, without the hint."""
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The default recreates an exception from `args` alone and would lose the keywords' notes.
+        return (type(self), (self.message,), self.__dict__)
+
+
+class ModelNotRegisteredError(RMMError):
+    """The id is not in the registry."""
+
+
+class ModelAlreadyRegisteredError(RMMError):
+    """The id is taken by another repository, version or type."""
+
+
+class InvalidModelInfoError(RMMError, ValueError):
+    """A ModelInfo field is missing or malformed."""
+
+
+class ModelNotAvailableError(RMMError):
+    """The model's files are not (all) on disk."""
+
+
+class ModelNotLoadedError(ModelNotAvailableError):
+    """The model is not in memory, so it cannot be called."""
+
+
+class InvalidConfigError(RMMError, ValueError):
+    """A configuration key is unknown or its value is wrong."""
+
+
+class InvalidCommandError(RMMError, ValueError):
+    """A command line or a message from a view is not understood; nothing was done."""
+
+
+class FrontEndNotBuiltError(RMMError):
+    """The widgets' JavaScript is not there, as in a source checkout before its first build."""
+
+
+class ManagerClosedError(RMMError):
+    """The manager was closed; make a new one."""
+
+
+class RegistryError(RMMError):
+    """The registry on disk cannot be read or written."""
+
+
+class DownloadError(RMMError):
+    """A download did not deliver the model."""
+
+
+class RepositoryNotFoundError(DownloadError):
+    """The Hub has no such repository, or it is private and the token cannot see it."""
+
+
+class RevisionNotFoundError(DownloadError):
+    """The repository has no such branch, tag or commit."""
+
+
+class GatedModelError(DownloadError):
+    """The repository asks for an agreement that this account has not given."""
+
+
+class IntegrityError(DownloadError):
+    """Bytes differ from what the Hub published."""
+
+
+class DiskFullError(DownloadError):
+    """There is not enough free space for the download."""
+
+
+class DownloadStalledError(DownloadError):
+    """No bytes came for longer than `stall_timeout`."""
+
+
+class DownloadTimeoutError(DownloadError):
+    """The download took longer than `download_timeout`."""
+
+
+class HubUnavailableError(DownloadError):
+    """The Hub could not be reached or keeps answering with errors."""
+
+
+class DownloadCancelledError(DownloadError):
+    """The download was cancelled; what was fetched is kept for the next try."""
+
+
+class LoadError(RMMError):
+    """The model could not be loaded or unloaded."""
+
+
+class LoadTimeoutError(LoadError):
+    """The load took longer than `load_timeout` and was ended."""
+
+
+class LoadCancelledError(LoadError):
+    """The load was cancelled."""
+
+
+class InsufficientMemoryError(LoadError):
+    """The model does not fit into the memory that is free."""
+
+
+class UnsafeModelError(LoadError):
+    """The repository contains code or pickles that were not allowed."""
+
+
+class UnsupportedModelError(LoadError):
+    """No loader knows what to do with this repository."""
+
+
+class MissingDependencyError(LoadError):
+    """A library that the loader needs is not installed."""
+
+
+class WorkerDiedError(LoadError):
+    """The process that held the model ended.
+
+    Attributes:
+        signal: Number of the signal that killed it, or None.
+        exitcode: Exit code where it ended by itself, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model_id: str | None = None,
+        hint: str = "",
+        signal: int | None = None,
+        exitcode: int | None = None,
+    ) -> None:
+        super().__init__(message, model_id=model_id, hint=hint)
+        self.signal = signal
+        self.exitcode = exitcode
+
+
+class NoCapacityError(LoadError):
+    """No machine can ever give what the model asks for."""
+
+
+class CallError(RMMError):
+    """The model raised while it was being used.
+
+    Attributes:
+        remote_type: Class name of the exception where the model lives.
+        remote_traceback: Its traceback as text.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model_id: str | None = None,
+        hint: str = "",
+        remote_type: str = "",
+        remote_traceback: str = "",
+    ) -> None:
+        super().__init__(message, model_id=model_id, hint=hint)
+        self.remote_type = remote_type
+        self.remote_traceback = remote_traceback
