@@ -1,0 +1,72 @@
+"""Fixtures shared by all tests: an isolated environment, the demo hub, a check for leaks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+# Before anything imports huggingface_hub, which reads these once.
+_HOME = Path(tempfile.mkdtemp(prefix="rmm-tests-"))
+for _name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "RMM_DEMO_HUB"):
+    os.environ.pop(_name, None)
+os.environ |= {
+    "HF_HOME": str(_HOME / "huggingface"),
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "RMM_DATA_DIR": str(_HOME / "data"),
+    "RMM_DEMO_DIR": str(_HOME / "demo"),
+}
+
+from rmm_widgets.demo import MODELS_DIR  # noqa: E402
+from rmm_widgets.demo.server import DemoHub  # noqa: E402
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture
+def hub() -> Iterator[DemoHub]:
+    """A demo hub with the five demo models as `rmm-demo/NAME`."""
+    with DemoHub(MODELS_DIR) as hub:
+        yield hub
+
+
+@pytest.fixture
+def empty_hub() -> Iterator[DemoHub]:
+    """A demo hub without repositories."""
+    with DemoHub() as hub:
+        yield hub
+
+
+@pytest.fixture
+def no_leaks() -> Iterator[None]:
+    """Fails the test if it leaves a thread, a child process or a file descriptor behind.
+
+    Ask for it before the fixtures it shall watch.
+    """
+    process = psutil.Process()
+    threads = set(threading.enumerate())
+    children = set(process.children(recursive=True))
+    descriptors = process.num_fds()
+    yield
+    deadline = time.monotonic() + 10
+    while True:
+        left = {
+            "threads": [thread for thread in threading.enumerate() if thread not in threads],
+            "processes": [child for child in process.children(recursive=True) if child not in children],
+            "descriptors": max(0, process.num_fds() - descriptors),
+        }
+        if not any(left.values()):
+            return
+        if time.monotonic() > deadline:
+            pytest.fail(f"left behind: {left}; open files: {process.open_files()}")
+        time.sleep(0.02)
