@@ -1,0 +1,326 @@
+"""What exists on the Hub: search, and what one repository is.
+
+Plain blocking functions for use in a thread. They answer with records; registering and downloading
+belong to others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from .. import names
+from ..errors import DownloadError, HubUnavailableError, InvalidModelInfoError, UnsupportedModelError
+from ..types import HubModel, ModelInfo, ModelType
+from .card import first_sentence
+from .failures import hub_host
+from .identify import Evidence, Identity, identify, search_words
+from .requests import TIMEOUT, get_file, get_json, with_retries
+
+if TYPE_CHECKING:
+    import huggingface_hub
+
+__all__ = ["MAX_LIMIT", "inspect", "search"]
+
+MAX_LIMIT = 100
+"""Most results that one search gives."""
+
+_CONFIG_LIMIT = 1 << 20
+_CARD_LIMIT = 1 << 16
+_SEARCH_FIELDS = (
+    "downloads",
+    "gated",
+    "lastModified",
+    "library_name",
+    "likes",
+    "pipeline_tag",
+    "safetensors",
+    "tags",
+    "usedStorage",
+)
+_BYTES_PER_PARAMETER = {
+    **dict.fromkeys(("F64", "I64", "U64", "C64"), 8),
+    **dict.fromkeys(("F32", "I32", "U32"), 4),
+    **dict.fromkeys(("F16", "BF16", "I16", "U16"), 2),
+}
+
+
+def search(
+    query: str,
+    *,
+    model_type: ModelType | None = None,
+    limit: int = 20,
+    endpoint: str | None = None,
+    token: str | bool | None = None,
+) -> list[HubModel]:
+    """Repositories whose name contains `query`, most downloaded first.
+
+    Args:
+        query: Part of a repository's name; empty for any.
+        model_type: Only repositories of this type.
+        limit: How many at most, 1 to `MAX_LIMIT`.
+        endpoint: Address of the Hub; None for huggingface_hub's own.
+        token: None for the stored one, False for none.
+
+    Raises:
+        ValueError: The query is not text or the limit is out of range.
+        HubUnavailableError: The Hub did not answer.
+    """
+    if not isinstance(query, str):
+        raise ValueError(f"the query must be text, not {type(query).__name__}")
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_LIMIT:
+        raise ValueError(f"limit is {limit!r}; it must be a whole number from 1 to {MAX_LIMIT}")
+    wanted = None if model_type is None else ModelType(model_type)
+    found: dict[str, HubModel] = {}
+    for restriction in _restrictions(wanted):
+        params = {"search": query.strip(), "sort": "downloads", "limit": limit, **restriction}
+        for model in with_retries(lambda p=params: _listing(p, endpoint, token), endpoint=endpoint):
+            if wanted is None or model.model_type is wanted:
+                found.setdefault(model.repo_id, model)
+    return sorted(found.values(), key=lambda model: (-model.downloads, model.repo_id))[:limit]
+
+
+def inspect(
+    repo_id: str,
+    *,
+    revision: str | None = None,
+    model_id: str | None = None,
+    model_type: ModelType | str | None = None,
+    endpoint: str | None = None,
+    token: str | bool | None = None,
+) -> ModelInfo:
+    """What a repository is, how large its download would be, and under which terms.
+
+    Args:
+        repo_id: `owner/name`.
+        revision: Branch, tag or commit; None for the default branch. Becomes the record's `version`.
+        model_id: Name to register it under; None for the repository's name.
+        model_type: Overrides what the repository seems to be.
+        endpoint: Address of the Hub; None for huggingface_hub's own.
+        token: None for the stored one, False for none.
+
+    Raises:
+        InvalidModelInfoError: A name is malformed or the type unknown; nothing was asked of the Hub.
+        RepositoryNotFoundError, RevisionNotFoundError, GatedModelError, HubUnavailableError: See there.
+        UnsupportedModelError: Nothing in the repository tells its type.
+    """
+    wanted = _checked(repo_id, revision, model_id, model_type)
+    model_id = repo_id.rpartition("/")[2] if model_id is None else model_id
+    repository = _Repository(repo_id, revision, model_id, endpoint, token)
+    info = repository.info()
+    commit, sizes = _described(info, repo_id, endpoint)
+    chosen = _choose(sizes)
+    identity = _identity(repository, info, commit, tuple(sizes), wanted)
+    if identity.model_type is None:
+        raise UnsupportedModelError(
+            f"Nothing in {repo_id!r} tells which type of model it is ({identity.reason or 'no metadata'})",
+            model_id=model_id,
+            hint=f"Pass model_type=..., one of: {', '.join(t.value for t in ModelType)}.",
+        )
+    return ModelInfo(
+        model_id=model_id,
+        model_type=identity.model_type,
+        repo_id=repo_id,
+        description=_description(repository, info, commit, sizes),
+        total_size_estimate=sum(sizes[path] for path in chosen),
+        file_count_estimate=len(chosen),
+        version=revision,
+        tags=tuple(info.tags or ()),
+        metadata={
+            "commit": commit,
+            "licence": _licence(info),
+            "gated": bool(info.gated),
+            "pipeline_tag": info.pipeline_tag,
+            "library": info.library_name or identity.library,
+            "downloads": info.downloads or 0,
+            "likes": info.likes or 0,
+        },
+    )
+
+
+class _Repository(msgspec.Struct, frozen=True):
+    """One repository at one revision, and how to ask for it."""
+
+    repo_id: str
+    revision: str | None
+    model_id: str
+    endpoint: str | None
+    token: str | bool | None
+
+    def info(self) -> huggingface_hub.ModelInfo:
+        from huggingface_hub import HfApi
+
+        api = HfApi(endpoint=self.endpoint, token=self.token)
+        return with_retries(
+            lambda: api.model_info(self.repo_id, revision=self.revision, files_metadata=True, timeout=TIMEOUT),
+            endpoint=self.endpoint,
+            repo_id=self.repo_id,
+            revision=self.revision,
+            model_id=self.model_id,
+        )
+
+    def read(self, path: str, commit: str, limit: int) -> bytes:
+        return with_retries(
+            lambda: get_file(self.repo_id, path, commit, limit=limit, endpoint=self.endpoint, token=self.token),
+            endpoint=self.endpoint,
+            repo_id=self.repo_id,
+            revision=self.revision,
+            model_id=self.model_id,
+        )
+
+    def read_json(self, path: str, commit: str) -> Mapping[str, Any]:
+        """A small JSON file; broken or enormous counts as empty."""
+        try:
+            return msgspec.json.decode(self.read(path, commit, _CONFIG_LIMIT), type=dict[str, Any])
+        except msgspec.DecodeError:
+            return {}
+
+
+def _checked(repo_id: object, revision: object, model_id: object, model_type: object) -> ModelType | None:
+    try:
+        names.check_repo_id(repo_id)
+        if revision is not None:
+            names.check_revision(revision)
+        if model_id is not None:
+            names.check_model_id(model_id)
+        return None if model_type is None else ModelType(model_type)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise InvalidModelInfoError(
+            str(error),
+            model_id=model_id if isinstance(model_id, str) else None,
+            hint="A repository is written as 'owner/name', for example 'sentence-transformers/all-MiniLM-L6-v2'.",
+        ) from None
+
+
+def _described(info: huggingface_hub.ModelInfo, repo_id: str, endpoint: str | None) -> tuple[str, dict[str, int]]:
+    """The commit and the size of each file (bytes), every name and hash of known form."""
+    sizes: dict[str, int] = {}
+    try:
+        commit = names.check_commit(info.sha)
+        for sibling in info.siblings or ():
+            if sibling.blob_id is not None:
+                names.check_digest(sibling.blob_id)
+            if sibling.lfs is not None:
+                names.check_digest(sibling.lfs.sha256)
+            sizes[names.check_file_path(sibling.rfilename)] = max(sibling.size or 0, 0)
+    except ValueError as error:
+        raise HubUnavailableError(
+            f"{hub_host(endpoint)} describes {repo_id!r} in a way that cannot be trusted: {error}",
+            hint="Check that the endpoint is a Hub that you trust.",
+        ) from None
+    return commit, sizes
+
+
+def _choose(paths: Mapping[str, int]) -> Sequence[str]:
+    """The files that a download would fetch."""
+    from ..downloads.plan import choose_files  # the plan's own rule, so that the estimate is the download
+
+    return choose_files(list(paths))
+
+
+def _identity(
+    repository: _Repository,
+    info: huggingface_hub.ModelInfo,
+    commit: str,
+    files: tuple[str, ...],
+    wanted: ModelType | None,
+) -> Identity:
+    """What the repository is; small files are fetched only where the Hub's own answer does not tell."""
+    evidence = _evidence(info, files)
+    identity = identify(evidence)
+    if wanted is not None:
+        return Identity(identity.library, wanted, "as asked")
+    if identity.model_type is not None:
+        return identity
+    config, index = evidence.config, evidence.index
+    if "config.json" in files:
+        config = {**config, **repository.read_json("config.json", commit)}
+    if "model_index.json" in files and not index:
+        index = repository.read_json("model_index.json", commit)
+    return identify(msgspec.structs.replace(evidence, config=config, index=index))
+
+
+def _evidence(info: huggingface_hub.ModelInfo, files: tuple[str, ...]) -> Evidence:
+    config = cast("dict[str, Any]", info.config or {})  # pyright: ignore[reportUnknownMemberType]
+    index: object = config.get("diffusers")
+    return Evidence(
+        files=files,
+        config=config,
+        index=cast("dict[str, Any]", index) if isinstance(index, dict) else {},
+        pipeline_tag=info.pipeline_tag,
+        library=info.library_name,
+        tags=tuple(info.tags or ()),
+    )
+
+
+def _description(
+    repository: _Repository, info: huggingface_hub.ModelInfo, commit: str, files: Mapping[str, int]
+) -> str:
+    sentence = ""
+    if "README.md" in files and not info.gated:
+        try:
+            sentence = first_sentence(repository.read("README.md", commit, _CARD_LIMIT).decode(errors="replace"))
+        except DownloadError:
+            sentence = ""  # a description is not worth failing for
+    return sentence or info.pipeline_tag or ""
+
+
+def _restrictions(model_type: ModelType | None) -> list[dict[str, Any]]:
+    """The queries that together cover a type: the Hub filters by one pipeline tag at a time."""
+    if model_type is None:
+        return [{}]
+    pipelines, tags = search_words(model_type)
+    return [{"pipeline_tag": tag} for tag in pipelines] + [{"filter": [tag]} for tag in (*tags, model_type.value)]
+
+
+def _listing(params: Mapping[str, Any], endpoint: str | None, token: str | bool | None) -> list[HubModel]:
+    """One page of the Hub's list. Not `HfApi.list_models`: that has no timeout and follows links to any host."""
+    import huggingface_hub
+
+    items = get_json("api/models", {**params, "expand": list(_SEARCH_FIELDS)}, endpoint=endpoint, token=token)
+    if not isinstance(items, list):
+        raise ValueError("a list was expected")
+    entries = cast("list[dict[str, Any]]", items)
+    return [_hub_model(huggingface_hub.ModelInfo(**entry)) for entry in entries if _usable(entry)]
+
+
+def _usable(item: dict[str, Any]) -> bool:
+    """False for a repository whose name nothing else here would accept."""
+    try:
+        names.check_repo_id(item.get("id"))
+    except ValueError:
+        return False
+    return True
+
+
+def _hub_model(info: huggingface_hub.ModelInfo) -> HubModel:
+    return HubModel(
+        repo_id=info.id,
+        model_type=identify(_evidence(info, ())).model_type,
+        downloads=info.downloads or 0,
+        likes=info.likes or 0,
+        size=_size(info),
+        licence=_licence(info),
+        gated=bool(info.gated),
+        last_modified=info.last_modified,
+        tags=tuple(info.tags or ()),
+    )
+
+
+def _size(info: huggingface_hub.ModelInfo) -> int | None:
+    """Bytes of the weights, as well as the Hub tells, or None."""
+    if info.safetensors is not None:
+        counts = info.safetensors.parameters
+        return sum(int(count * _BYTES_PER_PARAMETER.get(dtype, 1)) for dtype, count in counts.items())
+    return info.used_storage
+
+
+def _licence(info: huggingface_hub.ModelInfo) -> str | None:
+    for tag in info.tags or ():
+        if tag.startswith("license:"):
+            return tag.removeprefix("license:")
+    card: Any = info.card_data
+    licence = getattr(card, "license", None)
+    return licence if isinstance(licence, str) else None

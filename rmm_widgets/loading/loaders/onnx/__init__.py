@@ -1,0 +1,1 @@
+"""Models from ONNX files: sessions, and one module per type of model."""
