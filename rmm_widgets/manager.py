@@ -1,0 +1,816 @@
+"""`ModelManager`: the facade that wires the parts. It checks arguments, and holds no logic of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import difflib
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+import traitlets
+from traitlets.config import LoggingConfigurable
+
+from .errors import (
+    InvalidConfigError,
+    InvalidModelInfoError,
+    ManagerClosedError,
+    ModelAlreadyRegisteredError,
+    ModelNotAvailableError,
+    RMMError,
+)
+from .lifecycle.effects import Decision
+from .lifecycle.machine import Lifecycle
+from .runtime.engine import Engine
+from .runtime.entry import CustomSource, Isolation, LoadOptions, ModelDescription
+from .runtime.job import Job, JobKind
+from .runtime.loop import RuntimeLoop
+from .runtime.registrar import Registrar
+from .runtime.settings import Settings, default_data_dir
+from .runtime.shutdown import shut_down
+from .runtime.transfers import ProgressCallback
+from .types import (
+    HubModel,
+    ManagerState,
+    ModelDownloadProgress,
+    ModelEvent,
+    ModelHealth,
+    ModelInfo,
+    ModelInstance,
+    ModelStatus,
+    ModelType,
+    Statistics,
+    VerifyReport,
+)
+
+__all__ = ["ModelManager", "get_manager", "use_for_default"]
+
+T = TypeVar("T")
+EventHandler = Callable[[ModelEvent], object]
+
+
+class _InvalidSettingError(InvalidConfigError, traitlets.TraitError):
+    """A setting is out of its range; both ours and what traitlets promises."""
+
+
+class ModelManager(LoggingConfigurable):
+    """Registers, downloads, loads, watches and unloads models.
+
+    Thread-safe. Operations that take long return a `Job` at once; everything that can be read answers from
+    the latest picture of the state. Settings may be changed while it runs, also by `%config ModelManager`.
+
+    Raises:
+        TypeError: A keyword is unknown.
+        InvalidConfigError: A setting is out of its range.
+    """
+
+    max_concurrent_downloads = traitlets.Int(3, help="Downloads that run at once; more wait, in order.").tag(
+        config=True
+    )
+    max_concurrent_loads = traitlets.Int(2, help="Loads that run at once; more wait, in order.").tag(config=True)
+    download_timeout = traitlets.Float(None, allow_none=True, help="Seconds for a whole download; None: no limit.").tag(
+        config=True
+    )
+    load_timeout = traitlets.Float(120.0, allow_none=True, help="Seconds for a load; None: no limit.").tag(config=True)
+    stall_timeout = traitlets.Float(60.0, help="Seconds without a byte after which a download fails.").tag(config=True)
+    enable_auto_download = traitlets.Bool(True, help="Loading a model that is not on disk downloads it first.").tag(
+        config=True
+    )
+    enable_auto_load = traitlets.Bool(False, help="A finished download is followed by a load.").tag(config=True)
+    isolation = traitlets.Unicode("process", help='Where models live: "process" or "kernel".').tag(config=True)
+    cache_dir = traitlets.Any(None, help="The Hub cache; None: the one huggingface_hub uses.").tag(config=True)
+    endpoint = traitlets.Unicode(None, allow_none=True, help="Address of the Hub; None: the public one.").tag(
+        config=True
+    )
+    token = traitlets.Any(None, help="Access token; None: the stored login; False: none.")
+    data_dir = traitlets.Any(None, help="Folder of the registry; fixed once the manager runs.").tag(config=True)
+    memory_budget = traitlets.Any(None, help="Comes with eviction, in a later version.").tag(config=True)
+    keep_alive = traitlets.Any(None, help="Comes with eviction, in a later version.").tag(config=True)
+    health_interval = traitlets.Float(10.0, help="Seconds between two health probes of a model.").tag(config=True)
+    cleanup_interval = traitlets.Float(300.0, help="Seconds between two looks at what is on disk.").tag(config=True)
+
+    def __init__(self, **settings: Any) -> None:
+        _refuse_unknown(settings)
+        super().__init__(**settings)
+        self._closed = False
+        self._close_lock = threading.Lock()
+        folder = Path(self.data_dir).expanduser().absolute() if self.data_dir else default_data_dir()
+        self._loop = RuntimeLoop()
+        try:
+            self._engine, self._registrar = self._loop.call(self._wire, folder)
+            self._loop.run(self._registrar.open())
+        except BaseException:
+            self._loop.close()
+            raise
+        self.observe(self._setting_changed, names=[*self.trait_names(config=True), "token"])
+        self._watches = [
+            self._loop.submit(self._registrar.watch()),
+            self._loop.submit(self._engine.residents.probing.watch()),
+        ]
+        _open_managers.add(self)
+
+    def _wire(self, folder: Path) -> tuple[Engine, Registrar]:
+        machine = Lifecycle(
+            self.max_concurrent_downloads,
+            self.max_concurrent_loads,
+            auto_download=self.enable_auto_download,
+            auto_load=self.enable_auto_load,
+        )
+        engine = Engine(self._loop, machine, Settings(), folder)
+        self._apply_settings(engine)
+        return engine, Registrar(engine)
+
+    # Settings
+
+    @traitlets.validate("max_concurrent_downloads", "max_concurrent_loads")
+    def _check_limit(self, proposal: Any) -> int:
+        return _positive(proposal)
+
+    @traitlets.validate("stall_timeout", "health_interval", "cleanup_interval", "download_timeout", "load_timeout")
+    def _check_seconds(self, proposal: Any) -> float | None:
+        return None if proposal["value"] is None else _positive(proposal)
+
+    @traitlets.validate("isolation")
+    def _check_isolation(self, proposal: Any) -> str:
+        return _isolation(proposal["value"])
+
+    @traitlets.validate("memory_budget", "keep_alive")
+    def _check_later(self, proposal: Any) -> None:
+        if proposal["value"] is not None:
+            raise NotImplementedError(f"{proposal['trait'].name} comes with eviction, in a later version")
+
+    def _setting_changed(self, change: Any) -> None:
+        if not self._closed and change["name"] != "data_dir":
+            self._loop.call(self._apply_settings, self._engine)
+            if change["name"] in {"cache_dir", "endpoint"}:
+                self._loop.submit(self._registrar.look_again())
+
+    def _apply_settings(self, engine: Engine) -> None:
+        to = engine.settings
+        to.download_timeout, to.load_timeout = self.download_timeout, self.load_timeout
+        to.stall_timeout, to.health_interval = self.stall_timeout, self.health_interval
+        to.cleanup_interval, to.endpoint, to.token = self.cleanup_interval, self.endpoint, self.token
+        to.isolation = "kernel" if self.isolation == "kernel" else "process"
+        to.cache_dir = Path(self.cache_dir).expanduser().absolute() if self.cache_dir else None
+        engine.machine.auto_download, engine.machine.auto_load = self.enable_auto_download, self.enable_auto_load
+        engine.machine.set_limits(downloads=self.max_concurrent_downloads, loads=self.max_concurrent_loads)
+        engine.settle()
+
+    # Registry
+
+    def register_model(self, info: ModelInfo, *, model: CustomSource | None = None, replace: bool = False) -> ModelInfo:
+        """Make a model known; on disk when this returns.
+
+        The same info again changes nothing. A new description, tags, metadata or estimates update the known
+        model.
+
+        Args:
+            model: A `BaseModel`, or a callable that takes the info and returns one, for a custom model.
+            replace: Allow another repository, version or type under a known id.
+
+        Raises:
+            InvalidModelInfoError: `info` is no ModelInfo, or `model` no model.
+            ModelAlreadyRegisteredError: The id is taken by something else.
+            RegistryError: It could not be written; nothing is registered.
+        """
+        from .base_model import BaseModel
+
+        if not isinstance(info, ModelInfo):
+            raise InvalidModelInfoError(
+                f"register_model takes a ModelInfo, not {type(info).__name__}",
+                hint="Make one: ModelInfo(model_id, model_type, repo_id).",
+            )
+        if model is not None and not isinstance(model, BaseModel) and not callable(model):
+            raise InvalidModelInfoError(
+                f"model is a {type(model).__name__}; it must be a BaseModel or a callable that returns one",
+                model_id=info.model_id,
+            )
+        return self._run(self._registrar.register(info, model, replace=replace))
+
+    def register_models(self, infos: Iterable[ModelInfo]) -> list[ModelInfo]:
+        """Register several; one that is refused stops it, those before it stay."""
+        return [self.register_model(info) for info in infos]
+
+    def register_from_hub(
+        self,
+        repo_id: str,
+        *,
+        model_id: str | None = None,
+        revision: str | None = None,
+        model_type: ModelType | str | None = None,
+    ) -> Job[ModelInfo]:
+        """Look at a repository on the Hub and register it: type, size, files, commit, licence, tags.
+
+        The job raises `RepositoryNotFoundError`, `RevisionNotFoundError`, `GatedModelError`,
+        `HubUnavailableError`, `UnsupportedModelError` (its type cannot be told: pass `model_type`), or
+        `ModelAlreadyRegisteredError`.
+        """
+        from .hub.catalogue import inspect
+
+        async def work(job: Job[Any]) -> ModelInfo:
+            settings = self._engine.settings
+            token = await self._engine.in_thread(settings.access_token, "login")
+            info = await self._engine.in_thread(
+                lambda: inspect(
+                    repo_id,
+                    revision=revision,
+                    model_id=model_id,
+                    model_type=model_type,
+                    endpoint=settings.hub,
+                    token=token or False,
+                ),
+                "inspect",
+            )
+            job.name_model(info.model_id)
+            return await self._registrar.register(info, None, replace=False)
+
+        return self._background("register", model_id, work)
+
+    def unregister_model(self, model_id: str) -> None:
+        """Forget a model; its files stay on disk.
+
+        Raises:
+            ModelNotRegisteredError: The id is unknown.
+            ModelAlreadyRegisteredError: It is loaded or at work; `delete_model` ends that first.
+        """
+        self._engine.entry(model_id)
+        self._run(self._registrar.unregister(model_id))
+
+    def delete_model(self, model_id: str, *, remove_files: bool = False) -> Job[int]:
+        """Unload and unregister a model; with `remove_files`, free the bytes that no other model needs.
+
+        The job's result is the number of bytes freed.
+        """
+        return self._call(lambda: self._registrar.delete(model_id, remove_files=remove_files))
+
+    def search_hub(
+        self, query: str, *, model_type: ModelType | str | None = None, limit: int = 20
+    ) -> Job[list[HubModel]]:
+        """Search the Hub by name; most downloaded first."""
+        from .hub.catalogue import search
+
+        wanted = _model_type(model_type)
+
+        async def work(job: Job[Any]) -> list[HubModel]:
+            del job
+            settings = self._engine.settings
+            token = await self._engine.in_thread(settings.access_token, "login")
+            return await self._engine.in_thread(
+                lambda: search(query, model_type=wanted, limit=limit, endpoint=settings.hub, token=token or False),
+                "search",
+            )
+
+        return self._background("search", None, work)
+
+    def find_models(
+        self,
+        query: str = "",
+        *,
+        model_type: ModelType | str | None = None,
+        tag: str | None = None,
+        min_size: int | None = None,
+        max_size: int | None = None,
+    ) -> list[ModelInfo]:
+        """Registered models by part of id, description, repository or tag (any case), type, tag and size (bytes)."""
+        wanted, text = _model_type(model_type), query.casefold()
+
+        def fits(info: ModelInfo) -> bool:
+            words = (info.model_id, info.description, info.repo_id, *info.tags)
+            return (
+                any(text in word.casefold() for word in words)
+                and (wanted is None or info.model_type is wanted)
+                and (tag is None or tag in info.tags)
+                and (min_size is None or info.total_size_estimate >= min_size)
+                and (max_size is None or info.total_size_estimate <= max_size)
+            )
+
+        return [info for info in self.get_all_models().values() if fits(info)]
+
+    def export_models(self) -> list[ModelInfo]:
+        """All registered models, as `import_models` takes them."""
+        return list(self.get_all_models().values())
+
+    def import_models(self, infos: Iterable[ModelInfo], *, overwrite: bool = False) -> list[ModelInfo]:
+        """Register what is not known yet, and with `overwrite` replace what is; returns what was taken."""
+        known = self.get_all_models()
+        return [
+            self.register_model(info, replace=overwrite) for info in infos if overwrite or info.model_id not in known
+        ]
+
+    # Downloads
+
+    def download_model(self, model_id: str, progress_callback: ProgressCallback | None = None) -> Job[Path]:
+        """Download a model; the job's result is the folder with its files.
+
+        A second call joins the running download. Over the limit it waits in a queue.
+
+        Args:
+            progress_callback: Called with every `ModelDownloadProgress`, in a thread of its own, at most ten
+                times a second. One that raises is logged and harms nothing.
+        """
+
+        def start() -> Job[Path]:
+            engine = self._engine
+            engine.entry(model_id)
+            decision = engine.machine.download(model_id)
+            if decision.ticket and progress_callback is not None:
+                engine.transfers.watch(model_id, progress_callback)
+            return self._job(decision, "download", model_id)
+
+        return self._call(start)
+
+    def cancel_download(self, model_id: str) -> bool:
+        """Give a download up; what was fetched is kept. Also clears the error of a failed one."""
+        return self._ask(model_id, self._engine.machine.cancel_download)
+
+    def pause_download(self, model_id: str) -> bool:
+        """Stop a download and keep its job open; False where none is under way."""
+        return self._ask(model_id, self._engine.machine.pause_download)
+
+    def resume_download(self, model_id: str) -> Job[Path]:
+        """Go on with a paused or cancelled download; the same as `download_model`."""
+        return self.download_model(model_id)
+
+    def get_download_progress(self, model_id: str) -> ModelDownloadProgress | None:
+        """How far the running or last download of a model is, None where there was none."""
+        description = self._models.get(model_id)
+        return description.progress if description else None
+
+    def get_all_download_progress(self) -> dict[str, ModelDownloadProgress]:
+        """The same for all models that have one."""
+        return {name: d.progress for name, d in self._models.items() if d.progress is not None}
+
+    # Loading
+
+    def load_model(
+        self,
+        model_id: str,
+        config: Mapping[str, Any] | None = None,
+        *,
+        isolation: Literal["process", "kernel", "ray"] | None = None,
+        device: str | None = None,
+    ) -> Job[ModelInstance]:
+        """Bring a model into memory, downloading it first where `enable_auto_download` allows.
+
+        A loaded model gives the same instance, whatever the config; calls at the same time share one load.
+
+        Args:
+            config: Merged over the remembered configuration, for this load.
+            isolation: "process" or "kernel"; None is the manager's setting. Custom models live in the kernel.
+            device: Where to run, for example "cpu" or "cuda"; None is the loader's choice.
+
+        Raises:
+            ModelNotRegisteredError: The id is unknown.
+            ModelNotAvailableError: It is not on disk and must not be downloaded.
+            InvalidConfigError: A key is unknown or a value wrong; nothing is loaded.
+        """
+        chosen: Isolation | None = None if isolation is None else _isolation(isolation)
+
+        def start() -> Job[ModelInstance]:
+            engine = self._engine
+            entry = engine.entry(model_id)
+            self._registrar.check_config(entry, {**entry.config, **(config or {})})
+            decision = engine.machine.load(model_id)
+            if decision.refused == "not_available":
+                raise ModelNotAvailableError(
+                    f"Model {model_id} is not available", model_id=model_id, hint="Download it first."
+                )
+            if not decision.ticket:
+                engine.residents.used(model_id)
+            elif decision.ticket not in engine.jobs:
+                entry.options = LoadOptions(isolation=chosen, device=device, config=dict(config or {}))
+            return self._job(decision, "load", model_id)
+
+        return self._call(start)
+
+    def cancel_load(self, model_id: str) -> bool:
+        """End a load that waits or runs; False where there is none."""
+        return self._ask(model_id, self._engine.machine.cancel_load)
+
+    def unload_model(self, model_id: str) -> Job[None]:
+        """Give a model's memory back; the job ends when it is. Ends a load under way. Not loaded: no error."""
+
+        def start() -> Job[None]:
+            self._engine.entry(model_id)
+            return self._job(self._engine.machine.unload(model_id), "unload", model_id)
+
+        return self._call(start)
+
+    def use(self, model_id: str) -> _Use:
+        """`with manager.use(id) as model:` loads the model if needed; works with `async with` too."""
+        return _Use(self, model_id)
+
+    def update_model_config(self, model_id: str, config: Mapping[str, Any]) -> None:
+        """Merge a configuration, one level deep; remembered for later loads, and used at once by a loaded model.
+
+        Raises:
+            InvalidConfigError: A key is unknown or a value wrong; nothing is changed.
+        """
+        if not isinstance(config, Mapping):
+            raise InvalidConfigError(f"config must be a mapping, not {type(config).__name__}", model_id=model_id)
+        self._engine.entry(model_id)
+        self._run(self._registrar.configure(model_id, config))
+
+    def pin(self, model_id: str) -> None:
+        """Never evict this model from memory."""
+        self._engine.entry(model_id)
+        self._run(self._registrar.pin(model_id, True))
+
+    def unpin(self, model_id: str) -> None:
+        """Take the pin away."""
+        self._engine.entry(model_id)
+        self._run(self._registrar.pin(model_id, False))
+
+    # Reading
+
+    @property
+    def _models(self) -> Mapping[str, ModelDescription]:
+        return self._engine.picture.models
+
+    def get_model_info(self, model_id: str) -> ModelInfo | None:
+        """What is known of a model, None for an unknown id."""
+        description = self._models.get(model_id)
+        return description.info if description else None
+
+    def get_model_instance(self, model_id: str) -> ModelInstance | None:
+        """The handle on a model in memory (also one that is loading or failed to), None where there is none."""
+        description = self._models.get(model_id)
+        return description.instance if description else None
+
+    def get_all_models(self) -> dict[str, ModelInfo]:
+        """All registered models by id."""
+        return {name: d.info for name, d in self._models.items()}
+
+    def get_all_instances(self) -> dict[str, ModelInstance]:
+        """All handles by id."""
+        return {name: d.instance for name, d in self._models.items() if d.instance is not None}
+
+    def is_model_available(self, model_id: str) -> bool:
+        """True when every file of the model is on disk; False for an unknown id."""
+        description = self._models.get(model_id)
+        return description is not None and description.on_disk
+
+    def is_model_loaded(self, model_id: str) -> bool:
+        """True when it can be called; False for an unknown id."""
+        return self.get_model_status(model_id) is ModelStatus.LOADED
+
+    def get_model_status(self, model_id: str) -> ModelStatus:
+        """Where a model stands; NOT_DOWNLOADED for an unknown id."""
+        description = self._models.get(model_id)
+        return description.status if description else ModelStatus.NOT_DOWNLOADED
+
+    def get_model_health(self, model_id: str) -> ModelHealth:
+        """How a loaded model is; UNKNOWN where it is not loaded."""
+        description = self._models.get(model_id)
+        return description.health if description else ModelHealth.UNKNOWN
+
+    def describe(self, model_id: str) -> ModelDescription:
+        """Everything there is to show about a model."""
+        description = self._models.get(model_id)
+        if description is None:
+            raise self._engine.unknown(model_id)
+        return description
+
+    def describe_all(self) -> list[ModelDescription]:
+        """The same for all models, in the order of their registration."""
+        return list(self._models.values())
+
+    def get_statistics(self) -> Statistics:
+        """Counts and sums; memory is measured now."""
+        picture = self._engine.picture
+        models = list(picture.models.values())
+        return Statistics(
+            total_models=len(models),
+            downloaded_models=sum(d.on_disk for d in models),
+            loaded_models=sum(d.status is ModelStatus.LOADED for d in models),
+            active_downloads=picture.active_downloads,
+            active_loads=picture.active_loads,
+            total_memory_usage=sum(d.instance.memory_bytes for d in models if d.instance is not None),
+            queued_downloads=picture.queued_downloads,
+            queued_loads=picture.queued_loads,
+            failed_downloads=picture.failed_downloads,
+            total_bytes_downloaded=picture.bytes_downloaded,
+        )
+
+    def get_state(self) -> ManagerState:
+        """Everything at one moment."""
+        picture = self._engine.picture
+        models = picture.models
+        return ManagerState(
+            models={name: d.info for name, d in models.items()},
+            instances={name: d.instance for name, d in models.items() if d.instance is not None},
+            download_progress={name: d.progress for name, d in models.items() if d.progress is not None},
+            is_downloading=picture.active_downloads + picture.queued_downloads > 0,
+            is_loading=picture.active_loads + picture.queued_loads > 0,
+            last_update=picture.changed_at,
+            revision=picture.revision,
+        )
+
+    # Health and files
+
+    def check_health(self, model_id: str) -> Job[ModelHealth]:
+        """Probe a model now; UNKNOWN where it is not loaded."""
+        self._engine.entry(model_id)
+
+        async def work(job: Job[Any]) -> ModelHealth:
+            del job
+            return await self._engine.residents.probing.probe(self._engine.entry(model_id))
+
+        return self._background("health", model_id, work)
+
+    def check_all_health(self) -> Job[dict[str, ModelHealth]]:
+        """Probe every loaded model now."""
+
+        async def work(job: Job[Any]) -> dict[str, ModelHealth]:
+            del job
+            loaded = [name for name, d in self._models.items() if d.status is ModelStatus.LOADED]
+            probe = self._engine.residents.probing.probe
+            health = await asyncio.gather(*(probe(self._engine.entry(name)) for name in loaded))
+            return dict(zip(loaded, health, strict=True))
+
+        return self._background("health", None, work)
+
+    def verify_model(self, model_id: str) -> Job[VerifyReport]:
+        """Read and hash every file of a model and compare with what the Hub published."""
+        self._engine.entry(model_id)
+        return self._background("verify", model_id, lambda _job: self._registrar.verify(model_id))
+
+    # Events
+
+    def add_event_listener(self, handler: EventHandler) -> Callable[[], None]:
+        """Call `handler(event)` for every event, in order, in a thread of its own; returns what removes it.
+
+        The same handler twice counts once. One that raises or blocks harms nobody. When a job has ended, a
+        listener that keeps up has seen its events.
+        """
+        if not callable(handler):
+            raise TypeError(f"an event listener must be callable, not {type(handler).__name__}")
+        self._call(lambda: self._engine.bus.add(handler))
+        return lambda: None if self._closed else self._remove_quietly(handler)
+
+    def _remove_quietly(self, handler: EventHandler) -> None:
+        self.remove_event_listener(handler)
+
+    def remove_event_listener(self, handler: EventHandler) -> bool:
+        """Take a listener away; False where it is not one."""
+        return self._call(lambda: self._engine.bus.remove(handler))
+
+    def events(self, model_id: str | None = None, *, limit: int = 100) -> list[ModelEvent]:
+        """The last events, newest last, also of earlier kernels.
+
+        The progress reports of earlier kernels are not kept; everything else is.
+        """
+        return self._run(self._registrar.history(model_id, limit))
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback()` on every change, on the runtime's thread: it must return at once.
+
+        For views, which then read the state themselves. Returns what ends it.
+        """
+        self._call(lambda: self._engine.subscribe(callback))
+
+        def unsubscribe() -> None:
+            if not self._closed:
+                self._call(lambda: self._engine.unsubscribe(callback))
+
+        return unsubscribe
+
+    # Later versions
+
+    def connect(self, address: str) -> Job[None]:
+        """Connect to a Ray cluster; comes in a later version."""
+        raise NotImplementedError(f"connecting to a cluster ({address!r}) comes in a later version")
+
+    def disconnect(self) -> Job[None]:
+        """Leave the cluster; comes in a later version."""
+        raise NotImplementedError("clusters come in a later version")
+
+    def freeze(self, path: str | Path = "rmm.lock") -> Path:
+        """Write a lock file; comes in a later version."""
+        raise NotImplementedError(f"lock files ({path}) come in a later version")
+
+    def sync(self, path: str | Path = "rmm.lock") -> Job[Any]:
+        """Do what a lock file says; comes in a later version."""
+        raise NotImplementedError(f"lock files ({path}) come in a later version")
+
+    # The end
+
+    @property
+    def closed(self) -> bool:
+        """True after `close`."""
+        return self._closed
+
+    def close(self) -> None:
+        """Cancel downloads, unload all models, end all processes and threads. Closing twice does no harm.
+
+        It goes on past failures.
+
+        Raises:
+            RMMError: Some models could not be unloaded properly; it names them. All is ended nevertheless.
+        """
+        with self._close_lock:
+            if self._closed:
+                return
+            self._closed = True
+        _open_managers.discard(self)
+        self.unobserve_all()
+        for watch in self._watches:
+            watch.cancel()
+        try:
+            failures = self._loop.run(shut_down(self._engine, self._registrar))
+        finally:
+            self._engine.bus.close()
+            self._registrar.end_thread()
+            self._loop.close()
+        if failures:
+            names = ", ".join(str(error.model_id) for error in failures)
+            error = RMMError(f"The manager is closed, but some models could not be unloaded properly: {names}")
+            for failure in failures:
+                error.add_note(f"{failure.model_id}: {failure}")
+            raise error
+
+    async def aclose(self) -> None:
+        """Like `close`, without blocking the event loop."""
+        await asyncio.to_thread(self.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        if self._closed:
+            return "<ModelManager closed>"
+        statistics = self.get_statistics()
+        return f"<ModelManager {statistics.total_models} models, {statistics.loaded_models} loaded>"
+
+    # Into the runtime
+
+    def _call(self, work: Callable[[], T]) -> T:
+        """Run a short request on the runtime's thread; its events are seen when this returns."""
+        self._check_open()
+        return self._loop.call(work)
+
+    def _run(self, coroutine: Any) -> Any:
+        if self._closed:
+            coroutine.close()
+            self._check_open()
+        return self._loop.run(self._engine.delivered(coroutine, self._engine.bus.current_listener()))
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ManagerClosedError(
+                "This manager is closed.", hint="Make a new one, or call rmm_widgets.get_manager()."
+            )
+
+    def _ask(self, model_id: str, request: Callable[[str], bool]) -> bool:
+        def ask() -> bool:
+            self._engine.entry(model_id)
+            changed = request(model_id)
+            self._engine.settle(model_id)
+            return changed
+
+        return self._call(ask)
+
+    def _background(self, kind: JobKind, model_id: str | None, work: Callable[[Job[Any]], Any]) -> Job[Any]:
+        return self._call(lambda: self._engine.background(kind, model_id, work))
+
+    def _job(self, decision: Decision, kind: JobKind, model_id: str) -> Job[Any]:
+        """The job of a decision, already ended where there is nothing to do."""
+        engine, machine = self._engine, self._engine.machine
+        if decision.refused == "removing":
+            raise ModelAlreadyRegisteredError(
+                f"Model {model_id} is being deleted", model_id=model_id, hint="Register it again when that is done."
+            )
+        cancels: dict[str, Callable[[str], bool]] = {
+            "download": machine.cancel_download,
+            "load": machine.cancel_load,
+        }
+
+        def cancel() -> bool:
+            request = cancels.get(kind)
+            if request is None or model_id not in machine.models:
+                return False
+            changed = request(model_id)
+            engine.settle(model_id)
+            return changed
+
+        if decision.ticket:
+            job = engine.job(decision.ticket, kind, model_id, cancel)
+        else:
+            job = engine.new_job(kind, model_id, lambda: False)
+            engine.finish_job(job, engine.result(kind, engine.entry(model_id)))
+        engine.settle(model_id)
+        return job
+
+
+class _Use(AbstractContextManager[ModelInstance], AbstractAsyncContextManager[ModelInstance]):
+    """Gives the loaded model for the length of a block."""
+
+    def __init__(self, manager: ModelManager, model_id: str) -> None:
+        self._manager = manager
+        self._model_id = model_id
+
+    def __enter__(self) -> ModelInstance:
+        return self._manager.load_model(self._model_id).result()
+
+    def __exit__(self, *_exception: object) -> None:
+        return None
+
+    async def __aenter__(self) -> ModelInstance:
+        return await self._manager.load_model(self._model_id)
+
+    async def __aexit__(self, *_exception: object) -> None:
+        return None
+
+
+def _refuse_unknown(settings: Mapping[str, Any]) -> None:
+    known = {*ModelManager.class_trait_names(config=True), "token", "parent", "config", "log"}
+    for name in settings:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            advice = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"ModelManager() got an unexpected keyword argument {name!r}{advice}")
+
+
+def _positive(proposal: Any) -> Any:
+    value = proposal["value"]
+    if not value > 0:
+        raise _InvalidSettingError(
+            f"{proposal['trait'].name} is {value!r}; it must be greater than 0", hint="Give a positive number."
+        )
+    return value
+
+
+def _isolation(value: str) -> Isolation:
+    if value == "ray":
+        raise NotImplementedError('isolation="ray" comes in a later version')
+    if value not in ("process", "kernel"):
+        raise _InvalidSettingError(f"isolation is {value!r}; it must be 'process' or 'kernel'")
+    return "kernel" if value == "kernel" else "process"
+
+
+def _model_type(value: ModelType | str | None) -> ModelType | None:
+    try:
+        return None if value is None else ModelType(value)
+    except ValueError:
+        raise InvalidModelInfoError(
+            f"Invalid model type {value!r}", hint=f"One of: {', '.join(t.value for t in ModelType)}."
+        ) from None
+
+
+_open_managers: weakref.WeakSet[ModelManager] = weakref.WeakSet()
+_default: ModelManager | None = None
+_default_settings: dict[str, Any] = {}
+_default_lock = threading.Lock()
+
+
+def get_manager() -> ModelManager:
+    """The kernel's default manager, the one that magics and panels show; made on first use."""
+    global _default
+    with _default_lock:
+        if _default is None or _default.closed:
+            _default = ModelManager(parent=_ipython(), **_default_settings)
+        return _default
+
+
+def use_for_default(**settings: Any) -> None:
+    """Set what the default manager is made with; one that exists already is changed, apart from its data_dir."""
+    _refuse_unknown(settings)
+    with _default_lock:
+        _default_settings.update(settings)
+        if _default is not None and not _default.closed:
+            for name, value in settings.items():
+                if name != "data_dir":
+                    setattr(_default, name, value)
+
+
+def _ipython() -> Any:
+    """The running IPython, whose configuration files then apply; None outside of one."""
+    import sys
+
+    if "IPython" not in sys.modules:
+        return None
+    from IPython.core.getipython import get_ipython
+
+    return get_ipython()
+
+
+@atexit.register
+def _close_all() -> None:
+    for manager in list(_open_managers):
+        try:
+            manager.close()
+        except Exception:  # the interpreter is going; the others must be closed too
+            manager.log.warning("closing at exit failed", exc_info=True)

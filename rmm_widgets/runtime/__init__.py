@@ -1,0 +1,1 @@
+"""The shell around the pure core: one thread with one event loop that owns all state and does the work."""

@@ -1,0 +1,427 @@
+"""The engine: applies requests and reports to the pure core and carries out what it asks for.
+
+Everything here runs on the runtime's thread. It owns the entries, the open jobs, the event numbers and
+the picture that everybody else reads. The work itself is done by `transfers` and `residents`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..errors import DownloadCancelledError, LoadCancelledError, ModelNotRegisteredError, RMMError
+from ..lifecycle.effects import (
+    Announce,
+    Effect,
+    Finish,
+    Removed,
+    StartLoad,
+    StartTransfer,
+    StartUnload,
+    StopLoad,
+    StopTransfer,
+)
+from ..lifecycle.machine import Lifecycle
+from ..lifecycle.states import Failure, FailurePhase, ModelState, Stage
+from ..types import ModelEvent, ModelEventType, ModelHealth, freeze
+from .bus import Bus, Listener
+from .entry import Entry, ModelDescription, Picture
+from .job import Job, JobKind
+from .loop import RuntimeLoop
+from .residents import Residents
+from .settings import Settings
+from .threads import CoroutineThread, run_in_thread
+from .transfers import Transfers
+
+__all__ = ["Engine"]
+
+RECENT_EVENTS = 10_000
+AVAILABLE_PATIENCE = 0.25
+"""Seconds that registering a custom model waits for its `is_available`."""
+
+_log = logging.getLogger("rmm_widgets")
+
+
+class Engine:
+    """State and work of one manager; see the module's docstring."""
+
+    def __init__(self, loop: RuntimeLoop, machine: Lifecycle, settings: Settings, data_dir: Path) -> None:
+        self.loop = loop
+        self.machine = machine
+        self.settings = settings
+        self.data_dir = data_dir
+        self.bus = Bus(loop.asyncio)
+        self.entries: dict[str, Entry] = {}
+        self.jobs: dict[int, Job[Any]] = {}
+        self.transfers = Transfers(self)
+        self.residents = Residents(self)
+        self.started = datetime.now(UTC)
+        self.recent: deque[ModelEvent] = deque(maxlen=RECENT_EVENTS)
+        self.on_event: Callable[[ModelEvent], None] = lambda _event: None
+        """Set by the registrar: keeps the history."""
+        self.on_removed: Callable[[str, int], None] = lambda _model_id, _ticket: None
+        """Set by the registrar: forgets the model, then ends the job."""
+        self.bytes_downloaded = 0
+        self._seq = 0
+        self._dirty: set[str] = set()
+        self._settling = False
+        self._subscribers: list[Callable[[], None]] = []
+        self.picture = Picture(
+            revision=0,
+            changed_at=self.started,
+            models={},
+            active_downloads=0,
+            queued_downloads=0,
+            active_loads=0,
+            queued_loads=0,
+            failed_downloads=0,
+            bytes_downloaded=0,
+        )
+
+    # Reading
+
+    def entry(self, model_id: str) -> Entry:
+        """The entry of a registered model.
+
+        Raises:
+            ModelNotRegisteredError: There is none.
+        """
+        try:
+            return self.entries[model_id]
+        except (KeyError, TypeError):
+            raise self.unknown(model_id) from None
+
+    def state(self, model_id: str) -> ModelState:
+        """The lifecycle state of a registered model."""
+        return self.machine.models[model_id]
+
+    def unknown(self, model_id: object) -> ModelNotRegisteredError:
+        """The error for an id that nobody registered, with the nearest known ones as its hint."""
+        import difflib
+
+        near = difflib.get_close_matches(str(model_id), self.picture.models, n=3)
+        hint = f"Did you mean {' or '.join(near)}?" if near else "Register it first: manager.register_model(...)."
+        return ModelNotRegisteredError(f"Model {model_id} is not registered", model_id=str(model_id), hint=hint)
+
+    # Jobs
+
+    def job(self, ticket: int, kind: JobKind, model_id: str, cancel: Callable[[], bool]) -> Job[Any]:
+        """The job of a ticket; made on first use, so that whoever joins gets the same one."""
+        found = self.jobs.get(ticket)
+        if found is None:
+            found = self.jobs[ticket] = self.new_job(kind, model_id, cancel)
+        return found
+
+    def background(
+        self, kind: JobKind, model_id: str | None, work: Callable[[Job[Any]], Coroutine[Any, Any, Any]]
+    ) -> Job[Any]:
+        """A job that is one coroutine, outside the lifecycle; cancelling it cancels the coroutine."""
+
+        def cancel() -> bool:
+            return task.cancel()
+
+        job = self.new_job(kind, model_id, cancel)
+        task = self.loop.spawn(self._in_background(job, work), name=f"{kind} {model_id or ''}")
+        return job
+
+    async def _in_background(self, job: Job[Any], work: Callable[[Job[Any]], Coroutine[Any, Any, Any]]) -> None:
+        try:
+            value = await work(job)
+        except asyncio.CancelledError:
+            self.fail_job(job, RMMError(f"The {job.kind} was cancelled", model_id=job.model_id), cancelled=True)
+        except RMMError as error:
+            error.model_id = error.model_id or job.model_id
+            self.fail_job(job, error)
+        except Exception as error:  # noqa: BLE001 - the job must end with it
+            self.fail_job(job, _foreign("load", job.model_id or "", error))
+        else:
+            self.finish_job(job, value)
+
+    def new_job(self, kind: JobKind, model_id: str | None, cancel: Callable[[], bool]) -> Job[Any]:
+        """A job that somebody will `finish_job` or `fail_job`."""
+
+        def cancel_from_anywhere() -> bool:
+            return self.loop.call(cancel)
+
+        job: Job[Any] = Job(
+            kind,
+            model_id,
+            cancel=cancel_from_anywhere,
+            progress=lambda: self._progress_of(job.model_id),
+            run_callback=self._run_callback,
+            forbidden_thread=lambda: self.loop.here,
+        )
+        return job
+
+    def _progress_of(self, model_id: str | None) -> Any:
+        description = self.picture.models.get(model_id) if model_id is not None else None
+        return description.progress if description else None
+
+    def _run_callback(self, work: Callable[[], object]) -> None:
+        # A done-callback may block; the thread that ends the job is the runtime's own.
+        if self.loop.here:
+            listener = self.bus.private(lambda call: call())
+            self.bus.send_to(listener, work)
+            self.bus.end(listener)
+        else:
+            work()
+
+    def finish_job(self, job: Job[Any], value: Any) -> None:
+        """End a job once its events have been seen."""
+        self.bus.after_delivery(lambda: job.finish(value))
+
+    def fail_job(self, job: Job[Any], error: BaseException, *, cancelled: bool = False) -> None:
+        """End a job with an error once its events have been seen."""
+        self.bus.after_delivery(lambda: job.fail(error, cancelled=cancelled))
+
+    async def delivered(self, work: Coroutine[Any, Any, Any], asked_by: Listener | None) -> Any:
+        """Run a coroutine and return when its events have been seen."""
+        value = await work
+        seen = asyncio.Event()
+        self.bus.after_delivery(seen.set, asked_by=asked_by)
+        await seen.wait()
+        return value
+
+    # Events and the picture
+
+    def publish(self, event: ModelEventType, model_id: str, **data: Any) -> None:
+        """Number an event, keep it and tell the listeners."""
+        self._seq += 1
+        record = ModelEvent(
+            type=event, model_id=model_id, seq=self._seq, timestamp=datetime.now(UTC), data=freeze(data)
+        )
+        self.recent.append(record)
+        self.on_event(record)
+        self.bus.publish(record)
+
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """Call `callback()` on every new picture, on this thread: it must return at once."""
+        self._subscribers.append(callback)
+
+    def unsubscribe(self, callback: Callable[[], None]) -> None:
+        """Take a subscriber away; harmless where it is not one."""
+        if callback in self._subscribers:
+            self._subscribers.remove(callback)
+
+    def touch(self, model_id: str) -> None:
+        """What is shown of this model has changed; `settle` will show it."""
+        self._dirty.add(model_id)
+
+    def settle(self, *model_ids: str) -> None:
+        """Carry out what the machine asks for, then show the new picture."""
+        self._dirty.update(model_ids)
+        if self._settling:
+            return  # an effect led to another request: the loop below takes its effects too
+        self._settling = True
+        try:
+            while effects := self.machine.take_effects():
+                for effect in effects:
+                    self._dirty.add(effect.model_id)
+                    self._carry_out(effect)
+        finally:
+            self._settling = False
+        if self._dirty:
+            self._redraw()
+
+    def _redraw(self) -> None:
+        models = dict(self.picture.models)
+        for model_id in self._dirty:
+            entry = self.entries.get(model_id)
+            if entry is None or model_id not in self.machine.models:
+                models.pop(model_id, None)
+            else:
+                models[model_id] = entry.describe(self.state(model_id))
+        self._dirty.clear()
+        machine = self.machine
+        self.picture = Picture(
+            revision=self.picture.revision + 1,
+            changed_at=datetime.now(UTC),
+            models=models,
+            active_downloads=machine.downloads.busy,
+            queued_downloads=len(machine.downloads),
+            active_loads=machine.loads.busy,
+            queued_loads=len(machine.loads),
+            failed_downloads=sum(_download_failed(description) for description in models.values()),
+            bytes_downloaded=self.bytes_downloaded,
+        )
+        for callback in tuple(self._subscribers):
+            try:
+                callback()
+            except Exception:  # noqa: BLE001 - a view must not harm the runtime
+                _log.warning("a subscriber raised", exc_info=True)
+
+    # Carrying out
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case StartTransfer(model_id, run):
+                self.transfers.start(model_id, run)
+            case StopTransfer(model_id, run):
+                self.transfers.stop(model_id, run)
+            case StartLoad(model_id, generation):
+                self.residents.start(model_id, generation)
+            case StopLoad(model_id, generation):
+                self.residents.stop(model_id, generation)
+            case StartUnload(model_id, generation, force):
+                self.residents.unload(model_id, generation, force=force)
+            case Finish():
+                self._finish(effect)
+            case Removed(model_id, ticket):
+                self.on_removed(model_id, ticket)
+            case Announce():
+                self._announce(effect)
+
+    def _finish(self, effect: Finish) -> None:
+        job = self.jobs.pop(effect.ticket, None)
+        if job is None:
+            return  # the download of a load: nobody holds a job for it
+        entry = self.entries[effect.model_id]
+        if effect.outcome == "done":
+            self.finish_job(job, self.result(job.kind, entry))
+        elif effect.outcome == "cancelled":
+            self.fail_job(job, _cancelled(job.kind, effect.model_id), cancelled=True)
+        else:
+            self.fail_job(job, entry.error or RMMError(_reason(effect.failure), model_id=effect.model_id))
+
+    def result(self, kind: JobKind, entry: Entry) -> Any:
+        """What a fulfilled job of this kind gives."""
+        if kind == "download":
+            return Path(entry.snapshot) if entry.snapshot else None
+        return entry.instance if kind == "load" else None
+
+    def _announce(self, effect: Announce) -> None:
+        entry = self.entries[effect.model_id]
+        data: dict[str, Any] = {"action": effect.action}
+        if effect.failure is not None:
+            data |= {"error": effect.failure.reason, "error_type": effect.failure.error, "hint": effect.failure.hint}
+        elif effect.action == "download_cancelled":
+            data |= {"error": "Download cancelled", "error_type": "DownloadCancelledError"}
+        elif effect.action == "load_cancelled":
+            data |= {"error": "Load cancelled", "error_type": "LoadCancelledError"}
+        match effect.type:
+            case ModelEventType.DOWNLOAD_COMPLETE:
+                data |= {"bytes": entry.size_on_disk, "commit": entry.commit}
+            case ModelEventType.DOWNLOAD_PROGRESS:
+                data |= {"progress": self.state(effect.model_id).percent}
+            case ModelEventType.LOAD_START:
+                data |= {"config": entry.config}
+            case ModelEventType.LOAD_COMPLETE:
+                data |= {"device": entry.device, "placement": entry.placement, "memory_bytes": entry.memory_bytes}
+            case _:
+                pass
+        self.transfers.announced(entry, effect)
+        self.publish(effect.type, effect.model_id, **data)
+        self.residents.announced(entry, effect)
+
+    def set_health(self, entry: Entry, health: ModelHealth, reason: str = "") -> None:
+        """Note a model's health and tell the listeners where it changed."""
+        old = entry.health
+        if (old, entry.health_reason) == (health, reason):
+            return
+        entry.health, entry.health_reason = health, reason
+        self.touch(entry.info.model_id)
+        if old is not health:
+            self.publish(
+                ModelEventType.HEALTH_CHANGE,
+                entry.info.model_id,
+                action="health_changed",
+                health=health.value,
+                previous=old.value,
+                reason=reason,
+            )
+
+    def fail(self, entry: Entry, phase: FailurePhase, error: BaseException) -> Failure:
+        """Keep an error for the jobs that it ends and make its record for the machine."""
+        own = error if isinstance(error, RMMError) else _foreign(phase, entry.info.model_id, error)
+        if own.model_id is None:
+            own.model_id = entry.info.model_id
+        entry.error = own
+        return Failure(phase=phase, reason=str(own), hint=own.hint, error=type(own).__name__)
+
+    def worker_log(self, generation: int) -> Path:
+        """Where a worker writes what it prints."""
+        folder = self.data_dir / "logs"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder / f"worker-{os.getpid()}-{generation}.log"
+
+    async def look_at_disk(self, entry: Entry) -> None:
+        """Note whether all files of a model are on disk."""
+        if entry.custom:
+            present = await self._custom_available(entry)
+        else:
+            present = await self.in_thread(lambda: self._find(entry), "disk")
+        if present is not None and entry.info.model_id in self.machine.models:
+            self.machine.set_on_disk(entry.info.model_id, present)
+            self.settle(entry.info.model_id)
+
+    def _find(self, entry: Entry) -> bool:
+        from ..downloads.cache import find_snapshot
+
+        found = find_snapshot(self.settings.cache, entry.info.repo_id, entry.commit or entry.info.version)
+        entry.snapshot = str(found.path) if found else None
+        entry.size_on_disk = found.size if found else 0
+        entry.commit = found.commit if found else entry.commit
+        return found is not None
+
+    async def _custom_available(self, entry: Entry) -> bool | None:
+        """What a custom model says of itself; None where it takes its time, and is looked at again later."""
+        if entry.source is None:
+            return False
+        try:
+            model = await self.in_thread(entry.custom_model, "custom-model")
+            asked = CoroutineThread(model.is_available, name=f"rmm-available-{entry.info.model_id}")
+            if not await asked.ended(AVAILABLE_PATIENCE):
+                self.loop.spawn(self._custom_available_later(entry, asked), name="is_available")
+                return None
+            return bool(await asked.result())
+        except Exception:  # noqa: BLE001 - not to be told is not to be there; loading will show why
+            _log.warning("is_available of model %s raised", entry.info.model_id, exc_info=True)
+            return False
+
+    async def _custom_available_later(self, entry: Entry, asked: CoroutineThread[bool]) -> None:
+        try:
+            present = bool(await asked.result())
+        except Exception:  # noqa: BLE001
+            present = False
+        if self.entries.get(entry.info.model_id) is entry:
+            self.machine.set_on_disk(entry.info.model_id, present)
+            self.settle(entry.info.model_id)
+
+    async def in_thread(self, work: Callable[[], Any], what: str) -> Any:
+        """Blocking work of ours, off the loop."""
+        return await run_in_thread(work, name=f"rmm-{what}")
+
+
+def _download_failed(description: ModelDescription) -> bool:
+    return description.stage is Stage.ERROR and description.progress is not None and bool(description.progress.error)
+
+
+def _reason(failure: Failure | None) -> str:
+    return failure.reason if failure else "it failed"
+
+
+def _cancelled(kind: JobKind, model_id: str) -> RMMError:
+    if kind == "load":
+        return LoadCancelledError(f"The load of model {model_id} was cancelled", model_id=model_id)
+    return DownloadCancelledError(
+        f"The download of model {model_id} was cancelled",
+        model_id=model_id,
+        hint="What was fetched is kept; download it again to go on.",
+    )
+
+
+def _foreign(phase: FailurePhase, model_id: str, error: BaseException) -> RMMError:
+    """One of our errors for one that is not."""
+    from ..errors import DownloadError, LoadError
+
+    text = str(error) or type(error).__name__
+    kind = DownloadError if phase == "download" else LoadError
+    wrapped = kind(text, model_id=model_id, hint=f"It raised {type(error).__name__}; the cause stands above.")
+    wrapped.__cause__ = error
+    return wrapped

@@ -1,0 +1,148 @@
+"""What the runtime keeps about one model beside its lifecycle state, and the frozen picture it shows of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from ..base_model import BaseModel
+from ..errors import RMMError
+from ..health import HealthTracker
+from ..lifecycle.states import ModelState, Stage, public_status
+from ..types import (
+    FrozenDict,
+    ModelDownloadProgress,
+    ModelHealth,
+    ModelInfo,
+    ModelInstance,
+    ModelStatus,
+    freeze,
+)
+from ..workers.api import Worker
+
+__all__ = ["CustomSource", "Entry", "Isolation", "LoadOptions", "ModelDescription", "Picture"]
+
+Isolation = Literal["process", "kernel"]
+CustomSource = BaseModel | Callable[[ModelInfo], BaseModel]
+
+
+class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a load was asked for; of several askers the first decides."""
+
+    isolation: Isolation | None = None
+    device: str | None = None
+    config: Mapping[str, Any] = msgspec.field(default_factory=FrozenDict)
+
+
+class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything there is to show about one model at one moment."""
+
+    info: ModelInfo
+    stage: Stage
+    status: ModelStatus
+    on_disk: bool
+    health: ModelHealth
+    health_reason: str
+    error: str
+    hint: str
+    size_on_disk: int
+    memory_bytes: int
+    device: str
+    placement: str
+    commit: str | None
+    config: Mapping[str, Any]
+    pinned: bool
+    custom: bool
+    loaded_at: datetime | None
+    last_used: datetime | None
+    progress: ModelDownloadProgress | None
+    instance: ModelInstance | None
+    generation: int
+
+
+class Picture(msgspec.Struct, frozen=True, kw_only=True):
+    """All models at one moment; the runtime replaces it with every change, anybody may keep one."""
+
+    revision: int
+    changed_at: datetime
+    models: Mapping[str, ModelDescription]
+    active_downloads: int
+    queued_downloads: int
+    active_loads: int
+    queued_loads: int
+    failed_downloads: int
+    bytes_downloaded: int
+
+
+@dataclasses.dataclass(eq=False)
+class Entry:
+    """One model, on the runtime's thread only."""
+
+    info: ModelInfo
+    config: Mapping[str, Any] = dataclasses.field(default_factory=FrozenDict)
+    pinned: bool = False
+    custom: bool = False
+    source: CustomSource | None = None
+    commit: str | None = None
+    registered_at: datetime | None = None
+
+    snapshot: str | None = None
+    size_on_disk: int = 0
+    progress: ModelDownloadProgress | None = None
+
+    options: LoadOptions = dataclasses.field(default_factory=LoadOptions)
+    worker: Worker | None = None
+    model: BaseModel | None = None
+    """The custom model in use, made from `source`."""
+    instance: ModelInstance | None = None
+    live_config: Mapping[str, Any] = dataclasses.field(default_factory=FrozenDict)
+    device: str = ""
+    placement: str = ""
+    memory_bytes: int = 0
+    loaded_at: datetime | None = None
+    last_used: datetime | None = None
+
+    tracker: HealthTracker | None = None
+    health: ModelHealth = ModelHealth.UNKNOWN
+    health_reason: str = ""
+    probing: bool = False
+    error: RMMError | None = None
+    """What the last failed job raised; the lifecycle's failure is its record."""
+
+    def custom_model(self) -> BaseModel | None:
+        """The custom model, made on first use where a callable was registered."""
+        if self.model is None and self.source is not None:
+            self.model = self.source if isinstance(self.source, BaseModel) else self.source(self.info)
+        return self.model
+
+    def describe(self, state: ModelState) -> ModelDescription:
+        """The picture of this model."""
+        failure = state.failure
+        alive = state.worker and state.stage in {Stage.LOADED, Stage.UNLOADING, Stage.ERROR}
+        return ModelDescription(
+            info=self.info,
+            stage=state.stage,
+            status=public_status(state.stage),
+            on_disk=state.on_disk,
+            health=self.health,
+            health_reason=self.health_reason,
+            error=failure.reason if failure else "",
+            hint=failure.hint if failure else "",
+            size_on_disk=self.size_on_disk,
+            memory_bytes=self.memory_bytes if alive else 0,
+            device=self.device if alive else "",
+            placement=self.placement if alive else "",
+            commit=self.commit,
+            config=self.live_config if alive else freeze(self.config),
+            pinned=self.pinned,
+            custom=self.custom,
+            loaded_at=self.loaded_at,
+            last_used=self.last_used,
+            progress=self.progress,
+            instance=self.instance,
+            generation=state.generation,
+        )

@@ -1,0 +1,392 @@
+"""What is known: registering models, keeping them in the store, and seeing what other kernels changed.
+
+Writes go through one thread, in order, and are on disk before a caller is told so. Where the store cannot
+be used, the manager goes on in memory and says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..errors import InvalidConfigError, ModelAlreadyRegisteredError, ModelNotAvailableError, RegistryError
+from ..lifecycle.states import Stage
+from ..registry.records import StoredModel, StoreReport
+from ..registry.store import RegistryStore
+from ..types import ModelEvent, ModelEventType, ModelInfo, VerifyReport, freeze
+from .entry import CustomSource, Entry
+from .threads import SerialThread
+
+if TYPE_CHECKING:
+    from .engine import Engine
+    from .job import Job
+
+__all__ = ["Registrar"]
+
+REFRESH_INTERVAL = 1.0
+"""Seconds between two looks at what other kernels wrote."""
+
+EVENT_DELAY = 0.2
+"""Seconds for which events collect before they are written together."""
+
+_IDENTITY = ("repo_id", "version", "model_type")
+_UNTOUCHED = frozenset({Stage.REGISTERED, Stage.DOWNLOADED, Stage.ERROR})
+_log = logging.getLogger("rmm_widgets")
+
+
+class Registrar:
+    """The registry of one engine; its methods run on the runtime's thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._store = RegistryStore(engine.data_dir)
+        self._thread = SerialThread("rmm-store")
+        self._session = uuid.uuid4().hex
+        self._lock = asyncio.Lock()
+        self._unwritten: list[ModelEvent] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._remove_files: dict[int, bool] = {}
+        self.report = StoreReport()
+        engine.on_event = self._note_event
+        engine.on_removed = self._removed
+
+    async def open(self) -> None:
+        """Read the registry and look which models are on disk."""
+        try:
+            self.report = await self._thread.run(self._store.open)
+        except RegistryError as error:
+            _log.warning("%s This manager keeps its registry in memory only. %s", error, error.hint)
+            self._store = RegistryStore.in_memory()
+            self.report = await self._thread.run(self._store.open)
+        if self.report.damaged:
+            _log.warning("%s", self.report.message)
+        for stored in await self._thread.run(self._store.models):
+            self._admit(stored)
+        await self._look(self._engine.entries.values())
+        self._engine.settle(*self._engine.entries)
+
+    async def watch(self) -> None:
+        """See what other kernels register, until cancelled."""
+        looked = time.monotonic()
+        while True:
+            await asyncio.sleep(REFRESH_INTERVAL)
+            try:
+                if await self._thread.run(self._store.changed):
+                    await self._refresh()
+            except RegistryError as error:
+                _log.warning("%s", error)
+            if time.monotonic() - looked >= self._engine.settings.cleanup_interval:
+                await self.look_again()
+                looked = time.monotonic()
+
+    async def close(self) -> None:
+        """Write what is left and give the files back."""
+        if self._writing is not None:
+            self._writing.cancel()
+        await self._write_events()
+        await self._thread.run(self._store.close)
+
+    def end_thread(self) -> None:
+        """End the store's thread, after `close`."""
+        self._thread.close()
+
+    # Registering
+
+    async def register(self, info: ModelInfo, source: CustomSource | None, *, replace: bool) -> ModelInfo:
+        """Add a model or update a known one; an unchanged one changes nothing."""
+        async with self._lock:
+            entry = self._engine.entries.get(info.model_id)
+            if entry is None:
+                entry = Entry(info, source=source, custom=source is not None, registered_at=datetime.now(UTC))
+                await self._put(entry)
+                self._engine.entries[info.model_id] = entry
+                self._engine.machine.add(info.model_id, on_disk=False)
+            elif not await self._update(entry, info, source, replace=replace):
+                return entry.info
+            await self._look([entry])
+            self._engine.publish(
+                ModelEventType.CONFIG_UPDATE,
+                info.model_id,
+                action="registered",
+                model_info=msgspec.to_builtins(info),
+            )
+            self._engine.settle(info.model_id)
+            return entry.info
+
+    async def _update(self, entry: Entry, info: ModelInfo, source: CustomSource | None, *, replace: bool) -> bool:
+        """True where something changed that others can see."""
+        engine, model_id = self._engine, info.model_id
+        changed = [name for name in _IDENTITY if getattr(entry.info, name) != getattr(info, name)]
+        if changed and not replace:
+            was = ", ".join(f"{name} {getattr(entry.info, name)!s}" for name in changed)
+            raise ModelAlreadyRegisteredError(
+                f"Model {model_id} is already registered with another {' and '.join(changed)} ({was})",
+                model_id=model_id,
+                hint="Choose another id, or pass replace=True.",
+            )
+        state = engine.state(model_id)
+        if changed and (state.stage not in _UNTOUCHED or state.worker):
+            raise ModelAlreadyRegisteredError(
+                f"Model {model_id} is {state.stage.value}, so it cannot be replaced now",
+                model_id=model_id,
+                hint="Unload it or cancel its download first.",
+            )
+        became_custom = source is not None and not entry.custom
+        if source is not None and source is not entry.source:
+            entry.source = source
+            if not state.worker:
+                entry.model = None
+        if info == entry.info and not became_custom:
+            return False
+        before = (entry.info, entry.commit, entry.custom)
+        entry.info, entry.custom = info, entry.custom or source is not None
+        entry.commit = None if changed else entry.commit
+        try:
+            await self._put(entry)
+        except BaseException:
+            entry.info, entry.commit, entry.custom = before
+            raise
+        if changed:
+            entry.snapshot, entry.size_on_disk, entry.progress = None, 0, None
+            engine.machine.cancel_download(model_id)
+            engine.machine.unload(model_id)
+            engine.machine.set_on_disk(model_id, False)
+        return True
+
+    async def unregister(self, model_id: str) -> None:
+        """Forget a model at rest; files stay."""
+        engine = self._engine
+        state = engine.state(model_id)
+        if state.stage not in _UNTOUCHED or state.worker:
+            raise ModelAlreadyRegisteredError(
+                f"Model {model_id} is {state.stage.value}, so it cannot be unregistered now",
+                model_id=model_id,
+                hint="Use delete_model(...), which ends its work and unloads it first.",
+            )
+        await self.delete(model_id, remove_files=False)
+
+    def delete(self, model_id: str, *, remove_files: bool) -> Job[int]:
+        """Unload and unregister a model, and free its files where asked."""
+        engine = self._engine
+        engine.entry(model_id)
+        decision = engine.machine.remove(model_id)
+        self._remove_files[decision.ticket] = self._remove_files.get(decision.ticket, False) or remove_files
+        job = engine.job(decision.ticket, "delete", model_id, lambda: False)
+        engine.settle(model_id)
+        return job
+
+    def _removed(self, model_id: str, ticket: int) -> None:
+        engine = self._engine
+        entry = engine.entries.pop(model_id)
+        remove_files = self._remove_files.pop(ticket, False)
+        job = engine.jobs.pop(ticket, None)
+        engine.loop.spawn(self._remove(entry, job, remove_files=remove_files), name=f"delete {model_id}")
+
+    async def _remove(self, entry: Entry, job: Job[int] | None, *, remove_files: bool) -> None:
+        engine, model_id = self._engine, entry.info.model_id
+        try:
+            async with self._lock:
+                if model_id not in engine.entries:
+                    await self._thread.run(self._store.remove, model_id)
+            freed = await self._free(entry) if remove_files else 0
+        except Exception as error:  # noqa: BLE001 - the job must end with it
+            if job is not None:
+                engine.fail_job(job, error)
+            return
+        engine.publish(ModelEventType.CONFIG_UPDATE, model_id, action="deleted", freed_bytes=freed)
+        if job is not None:
+            engine.finish_job(job, freed)
+
+    async def _free(self, entry: Entry) -> int:
+        from ..downloads.cache import delete_snapshot
+
+        engine, repo_id, commit = self._engine, entry.info.repo_id, entry.commit
+        if entry.custom or commit is None:
+            return 0
+        keep = {e.commit for e in engine.entries.values() if e.info.repo_id == repo_id and e.commit}
+        if commit in keep:
+            return 0
+        cache = engine.settings.cache
+        return await engine.in_thread(lambda: delete_snapshot(cache, repo_id, commit, keep=keep), "delete")
+
+    async def look_again(self) -> None:
+        """Look at the disk for every model: the cache or the Hub has changed, or time has passed."""
+        await self._look(self._engine.entries.values())
+
+    async def verify(self, model_id: str) -> VerifyReport:
+        """Re-hash a model's files."""
+        from ..downloads.cache import find_snapshot, verify_snapshot
+
+        engine = self._engine
+        entry = engine.entry(model_id)
+        cache, stop = engine.settings.cache, threading.Event()
+        found = await engine.in_thread(
+            lambda: find_snapshot(cache, entry.info.repo_id, entry.commit or entry.info.version), "disk"
+        )
+        if found is None:
+            raise ModelNotAvailableError(
+                f"Model {model_id} is not on disk, so there is nothing to verify",
+                model_id=model_id,
+                hint="Download it first.",
+            )
+        try:
+            result = await engine.in_thread(lambda: verify_snapshot(found, cancelled=stop.is_set), "verify")
+        finally:
+            stop.set()
+        return VerifyReport(
+            model_id=model_id,
+            corrupt=result.corrupt,
+            missing=result.missing,
+            checked_bytes=result.checked_bytes,
+            checked_files=len(found.files),
+        )
+
+    # Configuration and pins
+
+    async def configure(self, model_id: str, changes: Mapping[str, Any]) -> None:
+        """Merge a configuration, one level deep, remember it, and hand it to the loaded model."""
+        engine = self._engine
+        entry = engine.entry(model_id)
+        config = freeze({**entry.config, **changes})
+        live = freeze({**entry.live_config, **changes})
+        self.check_config(entry, config)
+        loaded = engine.state(model_id).stage is Stage.LOADED and entry.worker is not None
+        if config == entry.config and (not loaded or live == entry.live_config):
+            return
+        if loaded and entry.worker is not None:
+            await entry.worker.update_config(dict(live))
+            entry.live_config = live
+        before, entry.config = entry.config, config
+        try:
+            await self._put(entry)
+        except BaseException:
+            entry.config = before
+            raise
+        engine.publish(ModelEventType.CONFIG_UPDATE, model_id, action="config_updated", config=config)
+        engine.settle(model_id)
+
+    def check_config(self, entry: Entry, config: Mapping[str, Any]) -> None:
+        """Refuse a configuration that the model would not take.
+
+        Raises:
+            InvalidConfigError: A key is unknown or a value wrong.
+        """
+        model_id = entry.info.model_id
+        if not entry.custom:
+            from ..loading.config import parse_config
+
+            parse_config(entry.info.model_type, config, model_id=model_id)
+        elif entry.model is not None and not entry.model.validate_config(config):
+            raise InvalidConfigError(f"Model {model_id} refuses this configuration", model_id=model_id)
+
+    async def pin(self, model_id: str, pinned: bool) -> None:
+        """Keep a model from being evicted, or no longer."""
+        entry = self._engine.entry(model_id)
+        if entry.pinned != pinned:
+            entry.pinned = pinned
+            await self._put(entry)
+            self._engine.settle(model_id)
+
+    async def save(self, entry: Entry) -> None:
+        """Write an entry, after the runtime changed it; trouble is logged, the work it belongs to is done."""
+        try:
+            await self._put(entry)
+        except RegistryError as error:
+            _log.warning("%s", error)
+
+    # History
+
+    async def history(self, model_id: str | None, limit: int) -> list[ModelEvent]:
+        """The last events, newest last: this session's own, before them those of earlier ones."""
+        own = [e for e in self._engine.recent if model_id is None or e.model_id == model_id][-limit:]
+        missing = limit - len(own)
+        if missing <= 0:
+            return own
+        await self._write_events()
+        stored = await self._thread.run(lambda: self._store.events(model_id, limit=limit))
+        earlier = [event for event in stored if event.timestamp < self._engine.started]
+        return earlier[-missing:] + own
+
+    def _note_event(self, event: ModelEvent) -> None:
+        if event.type is ModelEventType.DOWNLOAD_PROGRESS and "action" not in event.data:
+            return  # progress is state: keeping ten a second would push everything else out of the history
+        self._unwritten.append(event)
+        if self._writing is None:
+            self._writing = self._engine.loop.spawn(self._write_soon(), name="write events")
+
+    async def _write_soon(self) -> None:
+        await asyncio.sleep(EVENT_DELAY)
+        self._writing = None
+        await self._write_events()
+
+    async def _write_events(self) -> None:
+        events, self._unwritten = self._unwritten, []
+        if events:
+            try:
+                await self._thread.run(self._store.append_events, events, self._session)
+            except RegistryError as error:
+                _log.warning("%s", error)
+
+    # The store and the disk
+
+    async def _put(self, entry: Entry) -> None:
+        await self._thread.run(self._store.put, _stored(entry))
+
+    def _admit(self, stored: StoredModel) -> Entry:
+        entry = Entry(
+            stored.info,
+            config=stored.config,
+            pinned=stored.pinned,
+            custom=stored.custom,
+            commit=stored.commit,
+            registered_at=stored.registered_at,
+        )
+        self._engine.entries[stored.model_id] = entry
+        self._engine.machine.add(stored.model_id, on_disk=False)
+        return entry
+
+    async def _refresh(self) -> None:
+        """Take over what another kernel changed, as far as no work here is in the way."""
+        engine = self._engine
+        async with self._lock:
+            stored = {model.model_id: model for model in await self._thread.run(self._store.models)}
+            new: list[Entry] = []
+            for model_id, model in stored.items():
+                entry = engine.entries.get(model_id)
+                if entry is None:
+                    new.append(self._admit(model))
+                elif engine.state(model_id).stage in _UNTOUCHED:
+                    entry.info, entry.config, entry.pinned = model.info, model.config, model.pinned
+                    entry.commit = model.commit or entry.commit
+                    new.append(entry)
+            for model_id in [known for known in engine.entries if known not in stored]:
+                state = engine.state(model_id)
+                if state.stage in _UNTOUCHED and not state.worker:
+                    engine.machine.remove(model_id)
+            await self._look(new)
+        engine.settle(*(entry.info.model_id for entry in new))
+
+    async def _look(self, entries: Iterable[Entry]) -> None:
+        for entry in list(entries):
+            await self._engine.look_at_disk(entry)
+
+
+def _stored(entry: Entry) -> StoredModel:
+    now = datetime.now(UTC)
+    return StoredModel(
+        info=entry.info,
+        config=entry.config,
+        pinned=entry.pinned,
+        commit=entry.commit,
+        custom=entry.custom,
+        registered_at=entry.registered_at or now,
+        updated_at=now,
+    )

@@ -1,0 +1,324 @@
+"""Models in memory: starting a worker, loading, calling, unloading, and noticing when one dies.
+
+When a model may be loaded is the machine's business; how a worker works is `workers`'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import LoadError, ModelNotAvailableError, ModelNotLoadedError, WorkerDiedError
+from ..lifecycle.effects import Announce
+from ..lifecycle.states import Stage
+from ..types import FrozenDict, InstanceState, ModelEventType, ModelHealth, ModelInstance, ModelStatus, freeze
+from ..workers.api import Exit, Worker, WorkerSpec
+from .entry import Entry
+from .probing import Probing
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+__all__ = ["Residents"]
+
+UNLOAD_TIMEOUT = 30.0
+"""Seconds that a custom model's `unload` may take; a process is simply ended."""
+
+STOP_GRACE = 2.0
+
+
+class Residents:
+    """The models in memory of one engine; everything on the runtime's thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._loads: dict[str, asyncio.Task[None]] = {}
+        self.probing = Probing(engine)
+
+    # What the engine asks for
+
+    def start(self, model_id: str, generation: int) -> None:
+        """Begin a load."""
+        entry = self._engine.entry(model_id)
+        entry.instance = ModelInstance(Resident(self._engine, entry, generation))
+        entry.live_config = freeze({**entry.config, **entry.options.config})
+        entry.error = None
+        self._loads[model_id] = self._engine.loop.spawn(self._load(entry, generation), name=f"load {model_id}")
+
+    def stop(self, model_id: str, generation: int) -> None:
+        """End a load; it reports when its worker is gone."""
+        del generation  # there is one load per model at a time
+        self._loads[model_id].cancel()
+
+    def unload(self, model_id: str, generation: int, *, force: bool) -> None:
+        """Begin an unload."""
+        entry = self._engine.entry(model_id)
+        self._engine.loop.spawn(self._unload(entry, generation, force=force), name=f"unload {model_id}")
+
+    def used(self, model_id: str) -> None:
+        """Note that somebody asked for a loaded model."""
+        self._engine.entry(model_id).last_used = datetime.now(UTC)
+        self._engine.touch(model_id)
+
+    async def kill(self, entry: Entry) -> None:
+        """End a model's worker whatever it does; for the end of the manager."""
+        worker = entry.worker
+        if worker is not None:
+            await worker.stop(STOP_GRACE, unload=False)
+
+    def announced(self, entry: Entry, effect: Announce) -> None:
+        """Let health and handles follow what was just announced."""
+        engine = self._engine
+        match effect.type, effect.action:
+            case ModelEventType.LOAD_START, _:
+                if engine.state(entry.info.model_id).stage is not Stage.LOADED:
+                    engine.set_health(entry, ModelHealth.UNKNOWN)
+            case ModelEventType.LOAD_COMPLETE, _:
+                self.probing.loaded(entry)
+            case ModelEventType.LOAD_ERROR, "load_failed" | "worker_died" | "unload_failed":
+                if effect.failure is not None and effect.failure.phase != "download":
+                    engine.set_health(entry, ModelHealth.UNHEALTHY, effect.failure.reason)
+            case (ModelEventType.UNLOAD, _) | (ModelEventType.LOAD_ERROR, "load_cancelled"):
+                self._forget(entry)
+            case _:
+                pass
+
+    def _forget(self, entry: Entry) -> None:
+        if self._engine.state(entry.info.model_id).worker:
+            return  # a load that waited was cancelled; the loaded model stays
+        entry.instance = None
+        entry.worker = None
+        entry.loaded_at = None
+        self._engine.set_health(entry, ModelHealth.UNKNOWN)
+
+    # The work
+
+    async def _load(self, entry: Entry, generation: int) -> None:
+        engine, machine, model_id = self._engine, self._engine.machine, entry.info.model_id
+        worker: Worker | None = None
+        try:
+            worker = await self._place(entry, generation)
+            report = await worker.load(engine.settings.load_timeout)
+            entry.worker = worker
+            entry.device, entry.placement, entry.memory_bytes = report.device, worker.placement, report.memory_bytes
+            await self.probing.first(entry, worker)
+        except asyncio.CancelledError:
+            await self._end(worker)
+            machine.load_stopped(model_id, generation)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job must end with it
+            await self._end(worker)
+            entry.worker = None
+            machine.load_failed(model_id, generation, engine.fail(entry, "load", error))
+            if isinstance(error, ModelNotAvailableError):
+                machine.set_on_disk(model_id, False)
+        else:
+            entry.loaded_at = entry.last_used = datetime.now(UTC)
+            machine.load_done(model_id, generation)
+            worker.exited.add_done_callback(lambda exited: self._exited(entry, generation, exited))
+        finally:
+            self._loads.pop(model_id, None)
+            engine.settle(model_id)
+
+    async def _end(self, worker: Worker | None) -> None:
+        if worker is not None:
+            await worker.stop(STOP_GRACE, unload=False)
+
+    async def _place(self, entry: Entry, generation: int) -> Worker:
+        engine, info = self._engine, entry.info
+        isolation = entry.options.isolation or engine.settings.isolation
+        config = dict(entry.live_config)
+        device = entry.options.device
+        if entry.custom:
+            return await self._place_custom(entry, generation, config, device)
+        from ..loading.detect import detect
+
+        folder = await self._folder(entry)
+        detection = await engine.in_thread(lambda: detect(folder), "detect")
+        spec = WorkerSpec(
+            model_id=info.model_id,
+            model_type=info.model_type.value,
+            generation=generation,
+            path=str(folder),
+            loader=detection.loader,
+            config=config,
+            device=device,
+            log_path=str(engine.worker_log(generation)),
+        )
+        if isolation == "process":
+            from ..workers.process import start_process_worker
+
+            return await start_process_worker(spec)
+        from ..loading.loaders import open_servable
+        from ..workers.thread import start_thread_worker
+
+        servable = await engine.in_thread(
+            lambda: open_servable(
+                detection.loader, model_id=info.model_id, model_type=info.model_type.value, path=str(folder)
+            ),
+            "open",
+        )
+        return await start_thread_worker(spec, servable)
+
+    async def _folder(self, entry: Entry) -> Path:
+        """The model's files, looked for again: somebody may have deleted them."""
+        await self._engine.look_at_disk(entry)
+        if entry.snapshot is None:
+            raise ModelNotAvailableError(
+                f"The files of model {entry.info.model_id} are no longer all on disk",
+                model_id=entry.info.model_id,
+                hint="Download it again.",
+            )
+        return Path(entry.snapshot)
+
+    async def _place_custom(self, entry: Entry, generation: int, config: dict[str, Any], device: str | None) -> Worker:
+        from ..loading.custom import CustomServable
+        from ..workers.thread import start_thread_worker
+
+        info = entry.info
+        if entry.options.isolation == "process":
+            raise LoadError(
+                f"Model {info.model_id} is a custom model: its class lives in this kernel only",
+                model_id=info.model_id,
+                hint='Leave isolation out, or give isolation="kernel".',
+            )
+        model = await self._engine.in_thread(entry.custom_model, "custom-model")
+        if model is None:
+            raise ModelNotAvailableError(
+                f"Model {info.model_id} is a custom model of an earlier session",
+                model_id=info.model_id,
+                hint="Run the cell that defines and registers it again.",
+            )
+        spec = WorkerSpec(
+            model_id=info.model_id,
+            model_type=info.model_type.value,
+            generation=generation,
+            path="",
+            loader="custom",
+            config=config,
+            device=device,
+        )
+        return await start_thread_worker(spec, CustomServable(model))
+
+    async def _unload(self, entry: Entry, generation: int, *, force: bool) -> None:
+        engine, machine, model_id = self._engine, self._engine.machine, entry.info.model_id
+        worker = entry.worker
+        try:
+            if worker is not None:
+                if worker.placement == "kernel" and not force:
+                    await worker.unload(UNLOAD_TIMEOUT)
+                await worker.stop(STOP_GRACE)
+        except WorkerDiedError:
+            machine.unload_done(model_id, generation)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job must end with it
+            machine.unload_failed(model_id, generation, engine.fail(entry, "unload", error))
+        else:
+            machine.unload_done(model_id, generation)
+        finally:
+            engine.settle(model_id)
+
+    def _exited(self, entry: Entry, generation: int, exited: asyncio.Future[Exit]) -> None:
+        engine, model_id = self._engine, entry.info.model_id
+        state = engine.machine.models.get(model_id)
+        if state is None or state.worker != generation or state.stage not in {Stage.LOADED, Stage.ERROR}:
+            return
+        exit_ = exited.result()
+        error = WorkerDiedError(
+            f"The process of model {model_id} {exit_.reason}",
+            model_id=model_id,
+            hint=f"Load it again. Its last output: {exit_.detail}" if exit_.detail else "Load it again.",
+            signal=exit_.signal,
+            exitcode=exit_.exitcode,
+        )
+        entry.worker = None
+        engine.machine.worker_died(model_id, generation, engine.fail(entry, "crash", error))
+        engine.settle(model_id)
+
+
+class Resident:
+    """Backend of a `ModelInstance`: one generation of one model, usable from any thread."""
+
+    def __init__(self, engine: Engine, entry: Entry, generation: int) -> None:
+        self._engine = engine
+        self._entry = entry
+        self._generation = generation
+        self._model_id = entry.info.model_id
+
+    def state(self) -> InstanceState:
+        """What the handle shows now."""
+        description = self._engine.picture.models.get(self._model_id)
+        info = self._entry.info
+        if description is None or description.generation != self._generation or description.instance is None:
+            return InstanceState(
+                model_id=self._model_id,
+                model_type=info.model_type,
+                status=description.status if description else ModelStatus.NOT_DOWNLOADED,
+            )
+        worker = self._entry.worker
+        return InstanceState(
+            model_id=self._model_id,
+            model_type=info.model_type,
+            status=description.status,
+            health=description.health,
+            config=description.config,
+            loaded_at=description.loaded_at,
+            last_used=self._entry.last_used,
+            error=description.error or None,
+            metadata=freeze(info.metadata) or FrozenDict(),
+            memory_bytes=worker.memory_bytes() if worker else 0,
+            placement=description.placement,
+            device=description.device,
+        )
+
+    def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Any:
+        """Call and wait, from any thread but the runtime's."""
+        return self._engine.loop.run(self._call(method, args, kwargs, timeout))
+
+    async def acall(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Any:
+        """Call from a coroutine on any loop."""
+        return await asyncio.wrap_future(self._engine.loop.submit(self._call(method, args, kwargs, timeout)))
+
+    async def _call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Any:
+        entry, state = self._entry, self._engine.machine.models.get(self._model_id)
+        worker = entry.worker
+        if state is None or state.worker != self._generation or state.stage is not Stage.LOADED or worker is None:
+            raise ModelNotLoadedError(
+                f"Model {self._model_id} is not loaded",
+                model_id=self._model_id,
+                hint="Load it again: manager.load_model(...) gives a new instance.",
+            )
+        entry.last_used = datetime.now(UTC)
+        try:
+            return await worker.call(method, args, kwargs, timeout)
+        finally:
+            entry.last_used = datetime.now(UTC)
+
+    @property
+    def model(self) -> Any:
+        """The object itself in the kernel, a proxy for it elsewhere."""
+        if self._entry.placement == "kernel" and self._entry.model is not None:
+            return self._entry.model
+        return RemoteModel(self)
+
+
+class RemoteModel:
+    """Stands for a model that lives in a worker: its public methods can be called."""
+
+    def __init__(self, resident: Resident) -> None:
+        self._resident = resident
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            return self._resident.call(name, args, kwargs, None)
+
+        return method
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._resident.call("__call__", args, kwargs, None)
+
+    def __repr__(self) -> str:
+        return f"<RemoteModel {self._resident.state().model_id!r}>"

@@ -1,0 +1,300 @@
+"""Running transfers: a Hub repository through the fetch process, a custom model through its own `download`.
+
+Starts and stops what the engine says, turns what comes back into reports to the machine, and feeds the
+progress callbacks. When a transfer may run is the machine's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DownloadError, DownloadTimeoutError, ModelNotAvailableError
+from ..lifecycle.effects import Announce
+from ..lifecycle.states import Stage
+from ..types import ModelDownloadProgress, ModelEventType, ModelStatus
+from .bus import Listener
+from .entry import Entry
+from .threads import CoroutineThread
+
+if TYPE_CHECKING:
+    from ..downloads.client import FetchClient
+    from ..downloads.spec import FetchProgress
+    from .engine import Engine
+
+__all__ = ["ProgressCallback", "Transfers"]
+
+ProgressCallback = Callable[[ModelDownloadProgress], object]
+
+MIN_INTERVAL = 0.1
+"""Seconds between two progress reports of one download, except for the last."""
+
+CUSTOM_GRACE = 1.0
+"""Seconds that a custom model's `download` gets to end after a cancel, before its thread is abandoned."""
+
+_STAGES = {"downloading": Stage.DOWNLOADING, "verifying": Stage.VERIFYING, "finishing": Stage.VERIFYING}
+
+
+class Transfers:
+    """The running transfers of one engine; everything on the runtime's thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._callbacks: dict[str, list[Listener]] = {}
+        self._client: FetchClient | None = None
+
+    # What the engine asks for
+
+    def start(self, model_id: str, run: int) -> None:
+        """Begin a transfer."""
+        entry = self._engine.entry(model_id)
+        before = entry.progress
+        started = before.start_time if before and before.phase == "paused" else None
+        self._show(entry, "resolving", start_time=started or datetime.now(UTC), error=None)
+        work = self._custom(entry, run) if entry.custom else self._from_hub(entry, run)
+        self._tasks[model_id] = self._engine.loop.spawn(self._run(entry, run, work), name=f"download {model_id}")
+
+    def stop(self, model_id: str, run: int) -> None:
+        """Stop a transfer; it reports when it has."""
+        del run  # there is one transfer per model at a time
+        task = self._tasks.get(model_id)
+        if task is not None:
+            task.cancel()
+
+    def watch(self, model_id: str, callback: ProgressCallback) -> None:
+        """Give `callback` every progress report until the download of this model ends."""
+        self._callbacks.setdefault(model_id, []).append(self._engine.bus.private(callback))
+
+    def announced(self, entry: Entry, effect: Announce) -> None:
+        """Keep the shown progress in step with what is about to be announced."""
+        match effect.type, effect.action:
+            case ModelEventType.DOWNLOAD_START, _:
+                entry.progress = None
+                self._show(entry, "queued")
+            case ModelEventType.DOWNLOAD_COMPLETE, _:
+                self._show_end(entry, ModelStatus.DOWNLOADED, None)
+            case ModelEventType.DOWNLOAD_ERROR, "download_cancelled":
+                self._show_end(entry, ModelStatus.NOT_DOWNLOADED, "Download cancelled")
+            case ModelEventType.DOWNLOAD_ERROR, _:
+                self._show_end(entry, ModelStatus.ERROR, effect.failure.reason if effect.failure else "")
+            case ModelEventType.DOWNLOAD_PROGRESS, "download_paused":
+                self._show(entry, "paused", status=ModelStatus.NOT_DOWNLOADED)
+            case ModelEventType.DOWNLOAD_PROGRESS, "download_resumed":
+                self._show(entry, "queued", status=ModelStatus.DOWNLOADING)
+            case _:
+                pass
+
+    async def close(self) -> None:
+        """End the fetch process."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    # The work
+
+    async def _run(self, entry: Entry, run: int, work: Coroutine[Any, Any, None]) -> None:
+        engine, machine, model_id = self._engine, self._engine.machine, entry.info.model_id
+        try:
+            await work
+        except asyncio.CancelledError:
+            machine.transfer_stopped(model_id, run)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job must end with it
+            machine.transfer_failed(model_id, run, engine.fail(entry, "download", error))
+        else:
+            machine.transfer_done(model_id, run)
+        finally:
+            self._tasks.pop(model_id, None)
+            engine.settle(model_id)
+
+    async def _from_hub(self, entry: Entry, run: int) -> None:
+        from ..downloads.client import FetchClient
+        from ..downloads.spec import FetchSpec
+
+        engine, settings, info = self._engine, self._engine.settings, entry.info
+        token = await engine.in_thread(settings.access_token, "login")
+        spec = FetchSpec(
+            model_id=info.model_id,
+            repo_id=info.repo_id,
+            revision=entry.commit or info.version,
+            endpoint=settings.hub,
+            cache_dir=str(settings.cache),
+            token=token,
+            stall_timeout=settings.stall_timeout,
+            deadline=settings.download_timeout,
+        )
+        if self._client is None:
+            self._client = FetchClient()
+        report = _Throttle(lambda progress: self._fetched(entry, run, progress))
+        result = await self._client.fetch(spec, report)
+        report.flush()
+        entry.snapshot, entry.commit, entry.size_on_disk = result.snapshot, result.commit, result.total_bytes
+        engine.bytes_downloaded += result.fetched_bytes
+
+    async def _custom(self, entry: Entry, run: int) -> None:
+        engine, info = self._engine, entry.info
+        model = await engine.in_thread(entry.custom_model, "custom-model")
+        if model is None:
+            raise ModelNotAvailableError(
+                f"Model {info.model_id} is a custom model of an earlier session",
+                model_id=info.model_id,
+                hint="Run the cell that defines and registers it again.",
+            )
+        report = _Throttle(lambda done: self._custom_reported(entry, run, *done))
+
+        def from_its_thread(done: int, total: int, current_file: str | None) -> None:
+            engine.loop.asyncio.call_soon_threadsafe(report, (done, total, current_file))
+
+        async def download() -> None:
+            if not await model.is_available():
+                await model.download()
+
+        model.reports_to(from_its_thread)
+        thread = CoroutineThread(download, name=f"rmm-download-{info.model_id}")
+        try:
+            async with asyncio.timeout(engine.settings.download_timeout):
+                await thread.result()
+        except TimeoutError:
+            raise DownloadTimeoutError(
+                f"The download of {info.model_id} took longer than {engine.settings.download_timeout:g} s",
+                model_id=info.model_id,
+                hint="Raise manager.download_timeout, or download it again.",
+            ) from None
+        except DownloadError:
+            raise
+        finally:
+            model.reports_to(None)
+            thread.cancel()
+            await thread.ended(CUSTOM_GRACE)
+        report.flush()
+
+    # Progress
+
+    def _fetched(self, entry: Entry, run: int, progress: FetchProgress) -> None:
+        done, total = progress.downloaded_bytes, progress.total_bytes
+        self._moved(
+            entry,
+            run,
+            progress.phase,
+            100.0 * done / total if total else 0.0,
+            downloaded_bytes=done,
+            total_bytes=total,
+            current_file=progress.current_file,
+            files_done=progress.files_done,
+            files_total=progress.files_total,
+            bytes_per_second=progress.bytes_per_second,
+            estimated_time_remaining=progress.eta,
+        )
+
+    def _custom_reported(self, entry: Entry, run: int, done: int, total: int, current_file: str | None) -> None:
+        done, total = max(0, int(done)), max(0, int(total))
+        shown = entry.progress
+        begun = shown.start_time if shown else None
+        seconds = (datetime.now(UTC) - begun).total_seconds() if begun else 0.0
+        rate = done / seconds if seconds > 0 else 0.0
+        self._moved(
+            entry,
+            run,
+            "downloading",
+            100.0 * done / total if total else 0.0,
+            downloaded_bytes=min(done, total) if total else done,
+            total_bytes=total,
+            current_file=current_file,
+            bytes_per_second=rate,
+            estimated_time_remaining=max(0, total - done) / rate if rate and total else None,
+        )
+
+    def _moved(self, entry: Entry, run: int, phase: str, percent: float, **fields: Any) -> None:
+        engine, model_id = self._engine, entry.info.model_id
+        state = engine.machine.models.get(model_id)
+        if state is None or state.run != run or state.stage is Stage.CANCELLING:
+            return
+        if phase in _STAGES:
+            engine.machine.transfer_phase(model_id, run, _STAGES[phase])
+        percent = engine.machine.transfer_progress(model_id, run, percent)
+        self._show(entry, "finishing" if phase == "done" else phase, progress=percent, **fields)
+        self._tell(entry)
+        engine.settle(model_id)
+
+    def _show(self, entry: Entry, phase: str, **fields: Any) -> None:
+        from msgspec.structs import replace
+
+        model_id = entry.info.model_id
+        base = entry.progress or ModelDownloadProgress(
+            model_id=model_id, total_bytes=entry.info.total_size_estimate, files_total=entry.info.file_count_estimate
+        )
+        changes: dict[str, Any] = {"phase": phase, "status": ModelStatus.DOWNLOADING}
+        if phase in {"queued", "paused", "resolving"}:
+            changes |= {"bytes_per_second": 0.0, "estimated_time_remaining": None}
+        entry.progress = replace(base, **{**changes, **fields})
+        self._engine.touch(model_id)
+
+    def _show_end(self, entry: Entry, status: ModelStatus, error: str | None) -> None:
+        fields: dict[str, Any] = {
+            "status": status,
+            "error": error,
+            "current_file": None,
+            "bytes_per_second": 0.0,
+            "estimated_time_remaining": None,
+        }
+        shown = entry.progress
+        if status is ModelStatus.DOWNLOADED:
+            size = entry.size_on_disk or (shown.total_bytes if shown else 0)
+            files = shown.files_total if shown else 0
+            fields |= {
+                "progress": 100.0,
+                "downloaded_bytes": size,
+                "total_bytes": size,
+                "files_done": files,
+                "estimated_time_remaining": 0.0,
+            }
+        phase = shown.phase if shown and status is not ModelStatus.DOWNLOADED else "done"
+        self._show(entry, phase, **fields)
+        self._tell(entry)
+        for listener in self._callbacks.pop(entry.info.model_id, []):
+            self._engine.bus.end(listener)
+
+    def _tell(self, entry: Entry) -> None:
+        shown = entry.progress
+        if shown is None:
+            return
+        for listener in self._callbacks.get(entry.info.model_id, ()):
+            self._engine.bus.send_to(listener, shown)
+        if shown.error is None:
+            self._engine.publish(
+                ModelEventType.DOWNLOAD_PROGRESS,
+                entry.info.model_id,
+                progress=shown.progress,
+                downloaded_bytes=shown.downloaded_bytes,
+                total_bytes=shown.total_bytes,
+                current_file=shown.current_file,
+                bytes_per_second=shown.bytes_per_second,
+                phase=shown.phase,
+                status=shown.status.value,
+            )
+
+
+class _Throttle:
+    """Lets at most ten reports a second through, and the last one always on `flush`."""
+
+    def __init__(self, report: Callable[[Any], None]) -> None:
+        self._report = report
+        self._last = 0.0
+        self._held: Any = None
+
+    def __call__(self, progress: Any) -> None:
+        now = time.monotonic()
+        if now - self._last >= MIN_INTERVAL:
+            self._last, self._held = now, None
+            self._report(progress)
+        else:
+            self._held = progress
+
+    def flush(self) -> None:
+        """Report what was held back."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            self._report(held)
