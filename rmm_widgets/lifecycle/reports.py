@@ -1,0 +1,188 @@
+"""What the shell reports: how transfers and workers went on. A report of an older number changes nothing."""
+
+from __future__ import annotations
+
+from ..types import ModelEventType as Event
+from .foundation import Foundation
+from .states import FETCHING, TRANSFERRING, TRANSITIONS, Failure, ModelState, Stage
+
+__all__ = ["Reports"]
+
+_ACTIVE = FETCHING - {Stage.QUEUED}
+
+
+class Reports(Foundation):
+    """The reports that a `Lifecycle` takes."""
+
+    # Reports of transfers
+
+    def transfer_phase(self, model_id: str, run: int, stage: Stage) -> None:
+        """The transfer is now downloading or verifying."""
+        state = self._of_run(model_id, run)
+        if state and state.stage in _ACTIVE and state.stage != stage and stage in TRANSITIONS[state.stage]:
+            self._set(model_id, stage=stage)
+
+    def transfer_progress(self, model_id: str, run: int, percent: float) -> float:
+        """The transfer got further; returns the percent to show, which never falls."""
+        state = self._of_run(model_id, run)
+        if state is None or state.stage not in TRANSFERRING:
+            return self.models[model_id].percent if model_id in self.models else 0.0
+        shown = max(state.percent, min(100.0, percent))
+        self._set(model_id, percent=shown)
+        return shown
+
+    def transfer_done(self, model_id: str, run: int) -> None:
+        """Every file is in place and verified."""
+        state = self._of_run(model_id, run)
+        if state is None or state.stage not in TRANSFERRING:
+            return
+        cancelled = state.stage is Stage.CANCELLING and not state.pausing and not state.next_download
+        self._set(
+            model_id,
+            stage=Stage.DOWNLOADED,
+            on_disk=True,
+            percent=100.0,
+            download=0,
+            next_download=0,
+            pausing=False,
+            for_load_only=False,
+        )
+        self._finish(model_id, state.download, "cancelled" if cancelled else "done")
+        if state.next_download != state.download:
+            self._finish(model_id, state.next_download, "done")
+        self._announce(Event.DOWNLOAD_COMPLETE, model_id, "download_completed")
+        if state.remove:
+            self._leave(model_id)
+        elif state.load or (self.auto_load and not cancelled):
+            ticket = state.load or self._open_load(model_id)
+            self._set(model_id, stage=Stage.WAITING, load=ticket)
+        self._dispatch()
+
+    def transfer_failed(self, model_id: str, run: int, failure: Failure) -> None:
+        """The transfer gave up."""
+        state = self._of_run(model_id, run)
+        if state is None or state.stage not in TRANSFERRING:
+            return None
+        if state.stage is Stage.CANCELLING:
+            return self.transfer_stopped(model_id, run)
+        self._set(model_id, stage=Stage.ERROR, failure=failure, download=0, load=0, for_load_only=False)
+        self._announce(Event.DOWNLOAD_ERROR, model_id, "download_failed", failure)
+        self._finish(model_id, state.download, "failed", failure)
+        if state.load:
+            self._announce(Event.LOAD_ERROR, model_id, "load_failed", failure)
+            self._finish(model_id, state.load, "failed", failure)
+        return self._dispatch()
+
+    def transfer_stopped(self, model_id: str, run: int) -> None:
+        """The transfer stopped as told."""
+        state = self._of_run(model_id, run)
+        if state is None or state.stage is not Stage.CANCELLING:
+            return
+        if state.next_download and state.next_download == state.download:
+            self._set(model_id, stage=Stage.QUEUED, next_download=0, pausing=False)
+        elif state.pausing and not state.remove:
+            self._set(model_id, stage=Stage.PAUSED, pausing=False)
+            self._announce(Event.DOWNLOAD_PROGRESS, model_id, "download_paused")
+        elif state.next_download:
+            self._finish(model_id, state.download, "cancelled")
+            self._announce(Event.DOWNLOAD_ERROR, model_id, "download_cancelled")
+            self._set(model_id, stage=Stage.QUEUED, download=state.next_download, next_download=0, percent=0.0)
+            self._announce(Event.DOWNLOAD_START, model_id, "download_started")
+        else:
+            self._end_download(model_id, Stage.REGISTERED)
+            if state.remove:
+                self._leave(model_id)
+        self._dispatch()
+
+    # Reports of workers
+
+    def load_done(self, model_id: str, generation: int) -> None:
+        """The worker has the model. While aborting this is too late: the worker is being ended."""
+        state = self._of_worker(model_id, generation)
+        if state is None or state.stage is not Stage.LOADING:
+            return
+        self._set(model_id, stage=Stage.LOADED, load=0)
+        self._announce(Event.LOAD_COMPLETE, model_id, "load_completed")
+        self._finish(model_id, state.load, "done")
+        self._dispatch()
+
+    def load_failed(self, model_id: str, generation: int, failure: Failure) -> None:
+        """The load failed and its worker is gone."""
+        state = self._of_worker(model_id, generation)
+        if state is None:
+            return
+        if state.stage is Stage.ABORTING:
+            self.load_stopped(model_id, generation)
+        elif state.stage is Stage.LOADING:
+            self._set(model_id, stage=Stage.ERROR, failure=failure, load=0, worker=0)
+            self._announce(Event.LOAD_ERROR, model_id, "load_failed", failure)
+            self._finish(model_id, state.load, "failed", failure)
+            self._dispatch()
+
+    def load_stopped(self, model_id: str, generation: int) -> None:
+        """The loading worker is gone as told."""
+        state = self._of_worker(model_id, generation)
+        if state is None or state.stage is not Stage.ABORTING:
+            return
+        self._set(model_id, worker=0, load=0, unload=0, next_load=0, stage=Stage.DOWNLOADED)
+        self._announce(Event.LOAD_ERROR, model_id, "load_cancelled")
+        self._finish(model_id, state.load, "cancelled")
+        self._finish(model_id, state.unload, "done")
+        if state.remove:
+            self._leave(model_id)
+        elif state.next_load:
+            self._set(model_id, stage=Stage.WAITING, load=state.next_load)
+        self._dispatch()
+
+    def worker_died(self, model_id: str, generation: int, failure: Failure) -> None:
+        """The worker ended without being told to."""
+        state = self._of_worker(model_id, generation)
+        if state is None:
+            return
+        match state.stage:
+            case Stage.LOADING | Stage.ABORTING:
+                self.load_failed(model_id, generation, failure)
+            case Stage.UNLOADING:
+                self.unload_done(model_id, generation)
+            case Stage.LOADED:
+                self._set(model_id, stage=Stage.ERROR, failure=failure, worker=0)
+                self._announce(Event.LOAD_ERROR, model_id, "worker_died", failure)
+            case _:
+                self._set(model_id, worker=0)
+
+    def unload_done(self, model_id: str, generation: int) -> None:
+        """The worker is gone and its memory is back."""
+        state = self._of_worker(model_id, generation)
+        if state is None or state.stage is not Stage.UNLOADING:
+            return
+        self._set(model_id, stage=Stage.DOWNLOADED, worker=0, unload=0, failure=None)
+        self._announce(Event.UNLOAD, model_id, "unloaded")
+        self._finish(model_id, state.unload, "done")
+        if state.remove:
+            self._leave(model_id)
+        elif state.load:
+            self._set(model_id, stage=Stage.WAITING)
+        self._dispatch()
+
+    def unload_failed(self, model_id: str, generation: int, failure: Failure) -> None:
+        """Unloading raised; the worker still has the model."""
+        state = self._of_worker(model_id, generation)
+        if state is None or state.stage is not Stage.UNLOADING:
+            return
+        self._set(model_id, stage=Stage.ERROR, failure=failure, unload=0, load=0, remove=0)
+        self._announce(Event.LOAD_ERROR, model_id, "unload_failed", failure)
+        self._finish(model_id, state.unload, "failed", failure)
+        if state.load:
+            self._announce(Event.LOAD_ERROR, model_id, "load_failed", failure)
+            self._finish(model_id, state.load, "failed", failure)
+        if state.remove:
+            self._announce(Event.LOAD_ERROR, model_id, "delete_failed", failure)
+            self._finish(model_id, state.remove, "failed", failure)
+
+    def _of_run(self, model_id: str, run: int) -> ModelState | None:
+        state = self.models.get(model_id)
+        return state if state is not None and state.run == run else None
+
+    def _of_worker(self, model_id: str, generation: int) -> ModelState | None:
+        state = self.models.get(model_id)
+        return state if state is not None and state.worker == generation and generation else None
