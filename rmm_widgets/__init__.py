@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .base_model import BaseModel
+    from .default_manager import get_manager
     from .errors import (
         CallError,
         DiskFullError,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
         UnsupportedModelError,
         WorkerDiedError,
     )
-    from .manager import ModelManager, get_manager
+    from .manager import ModelManager
     from .notebook.widgets import DownloadProgress, HealthBadge, ModelManagerPanel
     from .runtime.entry import ModelDescription
     from .runtime.job import Job
@@ -128,7 +129,7 @@ _ELSEWHERE = {
     "ModelDescription": ".runtime.entry",
     "ModelManager": ".manager",
     "ModelManagerPanel": ".notebook.widgets",
-    "get_manager": ".manager",
+    "get_manager": ".default_manager",
 }
 _MODULES = frozenset({"demo", "manager"})
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import difflib
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
-
-import traitlets
-from traitlets.config import LoggingConfigurable
 
 from .errors import (
     InvalidConfigError,
@@ -25,8 +21,10 @@ from .errors import (
 )
 from .lifecycle.effects import Decision
 from .lifecycle.machine import Lifecycle
+from .manager_reading import ManagerReading, check_model_type
+from .manager_settings import ManagerSettings, check_isolation
 from .runtime.engine import Engine
-from .runtime.entry import CustomSource, Isolation, LoadOptions, ModelDescription
+from .runtime.entry import CustomSource, Isolation, LoadOptions
 from .runtime.job import Job, JobKind
 from .runtime.loop import RuntimeLoop
 from .runtime.registrar import Registrar
@@ -35,29 +33,22 @@ from .runtime.shutdown import shut_down
 from .runtime.transfers import ProgressCallback
 from .types import (
     HubModel,
-    ManagerState,
-    ModelDownloadProgress,
     ModelEvent,
     ModelHealth,
     ModelInfo,
     ModelInstance,
     ModelStatus,
     ModelType,
-    Statistics,
     VerifyReport,
 )
 
-__all__ = ["ModelManager", "get_manager", "use_for_default"]
+__all__ = ["ModelManager"]
 
 T = TypeVar("T")
 EventHandler = Callable[[ModelEvent], object]
 
 
-class _InvalidSettingError(InvalidConfigError, traitlets.TraitError):
-    """A setting is out of its range; both ours and what traitlets promises."""
-
-
-class ModelManager(LoggingConfigurable):
+class ModelManager(ManagerSettings, ManagerReading):
     """Registers, downloads, loads, watches and unloads models.
 
     Thread-safe. Operations that take long return a `Job` at once; everything that can be read answers from
@@ -68,33 +59,8 @@ class ModelManager(LoggingConfigurable):
         InvalidConfigError: A setting is out of its range.
     """
 
-    max_concurrent_downloads = traitlets.Int(3, help="Downloads that run at once; more wait, in order.").tag(
-        config=True
-    )
-    max_concurrent_loads = traitlets.Int(2, help="Loads that run at once; more wait, in order.").tag(config=True)
-    download_timeout = traitlets.Float(None, allow_none=True, help="Seconds for a whole download; None: no limit.").tag(
-        config=True
-    )
-    load_timeout = traitlets.Float(120.0, allow_none=True, help="Seconds for a load; None: no limit.").tag(config=True)
-    stall_timeout = traitlets.Float(60.0, help="Seconds without a byte after which a download fails.").tag(config=True)
-    enable_auto_download = traitlets.Bool(True, help="Loading a model that is not on disk downloads it first.").tag(
-        config=True
-    )
-    enable_auto_load = traitlets.Bool(False, help="A finished download is followed by a load.").tag(config=True)
-    isolation = traitlets.Unicode("process", help='Where models live: "process" or "kernel".').tag(config=True)
-    cache_dir = traitlets.Any(None, help="The Hub cache; None: the one huggingface_hub uses.").tag(config=True)
-    endpoint = traitlets.Unicode(None, allow_none=True, help="Address of the Hub; None: the public one.").tag(
-        config=True
-    )
-    token = traitlets.Any(None, help="Access token; None: the stored login; False: none.")
-    data_dir = traitlets.Any(None, help="Folder of the registry; fixed once the manager runs.").tag(config=True)
-    memory_budget = traitlets.Any(None, help="Comes with eviction, in a later version.").tag(config=True)
-    keep_alive = traitlets.Any(None, help="Comes with eviction, in a later version.").tag(config=True)
-    health_interval = traitlets.Float(10.0, help="Seconds between two health probes of a model.").tag(config=True)
-    cleanup_interval = traitlets.Float(300.0, help="Seconds between two looks at what is on disk.").tag(config=True)
-
     def __init__(self, **settings: Any) -> None:
-        _refuse_unknown(settings)
+        self.refuse_unknown(settings)
         super().__init__(**settings)
         self._closed = False
         self._close_lock = threading.Lock()
@@ -125,23 +91,6 @@ class ModelManager(LoggingConfigurable):
         return engine, Registrar(engine)
 
     # Settings
-
-    @traitlets.validate("max_concurrent_downloads", "max_concurrent_loads")
-    def _check_limit(self, proposal: Any) -> int:
-        return _positive(proposal)
-
-    @traitlets.validate("stall_timeout", "health_interval", "cleanup_interval", "download_timeout", "load_timeout")
-    def _check_seconds(self, proposal: Any) -> float | None:
-        return None if proposal["value"] is None else _positive(proposal)
-
-    @traitlets.validate("isolation")
-    def _check_isolation(self, proposal: Any) -> str:
-        return _isolation(proposal["value"])
-
-    @traitlets.validate("memory_budget", "keep_alive")
-    def _check_later(self, proposal: Any) -> None:
-        if proposal["value"] is not None:
-            raise NotImplementedError(f"{proposal['trait'].name} comes with eviction, in a later version")
 
     def _setting_changed(self, change: Any) -> None:
         if not self._closed and change["name"] != "data_dir":
@@ -253,7 +202,7 @@ class ModelManager(LoggingConfigurable):
         """Search the Hub by name; most downloaded first."""
         from .hub.catalogue import search
 
-        wanted = _model_type(model_type)
+        wanted = check_model_type(model_type)
 
         async def work(job: Job[Any]) -> list[HubModel]:
             del job
@@ -265,30 +214,6 @@ class ModelManager(LoggingConfigurable):
             )
 
         return self._background("search", None, work)
-
-    def find_models(
-        self,
-        query: str = "",
-        *,
-        model_type: ModelType | str | None = None,
-        tag: str | None = None,
-        min_size: int | None = None,
-        max_size: int | None = None,
-    ) -> list[ModelInfo]:
-        """Registered models by part of id, description, repository or tag (any case), type, tag and size (bytes)."""
-        wanted, text = _model_type(model_type), query.casefold()
-
-        def fits(info: ModelInfo) -> bool:
-            words = (info.model_id, info.description, info.repo_id, *info.tags)
-            return (
-                any(text in word.casefold() for word in words)
-                and (wanted is None or info.model_type is wanted)
-                and (tag is None or tag in info.tags)
-                and (min_size is None or info.total_size_estimate >= min_size)
-                and (max_size is None or info.total_size_estimate <= max_size)
-            )
-
-        return [info for info in self.get_all_models().values() if fits(info)]
 
     def export_models(self) -> list[ModelInfo]:
         """All registered models, as `import_models` takes them."""
@@ -335,15 +260,6 @@ class ModelManager(LoggingConfigurable):
         """Go on with a paused or cancelled download; the same as `download_model`."""
         return self.download_model(model_id)
 
-    def get_download_progress(self, model_id: str) -> ModelDownloadProgress | None:
-        """How far the running or last download of a model is, None where there was none."""
-        description = self._models.get(model_id)
-        return description.progress if description else None
-
-    def get_all_download_progress(self) -> dict[str, ModelDownloadProgress]:
-        """The same for all models that have one."""
-        return {name: d.progress for name, d in self._models.items() if d.progress is not None}
-
     # Loading
 
     def load_model(
@@ -368,7 +284,7 @@ class ModelManager(LoggingConfigurable):
             ModelNotAvailableError: It is not on disk and must not be downloaded.
             InvalidConfigError: A key is unknown or a value wrong; nothing is loaded.
         """
-        chosen: Isolation | None = None if isolation is None else _isolation(isolation)
+        chosen: Isolation | None = None if isolation is None else check_isolation(isolation)
 
         def start() -> Job[ModelInstance]:
             engine = self._engine
@@ -424,91 +340,6 @@ class ModelManager(LoggingConfigurable):
         """Take the pin away."""
         self._engine.entry(model_id)
         self._run(self._registrar.pin(model_id, False))
-
-    # Reading
-
-    @property
-    def _models(self) -> Mapping[str, ModelDescription]:
-        return self._engine.picture.models
-
-    def get_model_info(self, model_id: str) -> ModelInfo | None:
-        """What is known of a model, None for an unknown id."""
-        description = self._models.get(model_id)
-        return description.info if description else None
-
-    def get_model_instance(self, model_id: str) -> ModelInstance | None:
-        """The handle on a model in memory (also one that is loading or failed to), None where there is none."""
-        description = self._models.get(model_id)
-        return description.instance if description else None
-
-    def get_all_models(self) -> dict[str, ModelInfo]:
-        """All registered models by id."""
-        return {name: d.info for name, d in self._models.items()}
-
-    def get_all_instances(self) -> dict[str, ModelInstance]:
-        """All handles by id."""
-        return {name: d.instance for name, d in self._models.items() if d.instance is not None}
-
-    def is_model_available(self, model_id: str) -> bool:
-        """True when every file of the model is on disk; False for an unknown id."""
-        description = self._models.get(model_id)
-        return description is not None and description.on_disk
-
-    def is_model_loaded(self, model_id: str) -> bool:
-        """True when it can be called; False for an unknown id."""
-        return self.get_model_status(model_id) is ModelStatus.LOADED
-
-    def get_model_status(self, model_id: str) -> ModelStatus:
-        """Where a model stands; NOT_DOWNLOADED for an unknown id."""
-        description = self._models.get(model_id)
-        return description.status if description else ModelStatus.NOT_DOWNLOADED
-
-    def get_model_health(self, model_id: str) -> ModelHealth:
-        """How a loaded model is; UNKNOWN where it is not loaded."""
-        description = self._models.get(model_id)
-        return description.health if description else ModelHealth.UNKNOWN
-
-    def describe(self, model_id: str) -> ModelDescription:
-        """Everything there is to show about a model."""
-        description = self._models.get(model_id)
-        if description is None:
-            raise self._engine.unknown(model_id)
-        return description
-
-    def describe_all(self) -> list[ModelDescription]:
-        """The same for all models, in the order of their registration."""
-        return list(self._models.values())
-
-    def get_statistics(self) -> Statistics:
-        """Counts and sums; memory is measured now."""
-        picture = self._engine.picture
-        models = list(picture.models.values())
-        return Statistics(
-            total_models=len(models),
-            downloaded_models=sum(d.on_disk for d in models),
-            loaded_models=sum(d.status is ModelStatus.LOADED for d in models),
-            active_downloads=picture.active_downloads,
-            active_loads=picture.active_loads,
-            total_memory_usage=sum(d.instance.memory_bytes for d in models if d.instance is not None),
-            queued_downloads=picture.queued_downloads,
-            queued_loads=picture.queued_loads,
-            failed_downloads=picture.failed_downloads,
-            total_bytes_downloaded=picture.bytes_downloaded,
-        )
-
-    def get_state(self) -> ManagerState:
-        """Everything at one moment."""
-        picture = self._engine.picture
-        models = picture.models
-        return ManagerState(
-            models={name: d.info for name, d in models.items()},
-            instances={name: d.instance for name, d in models.items() if d.instance is not None},
-            download_progress={name: d.progress for name, d in models.items() if d.progress is not None},
-            is_downloading=picture.active_downloads + picture.queued_downloads > 0,
-            is_loading=picture.active_loads + picture.queued_loads > 0,
-            last_update=picture.changed_at,
-            revision=picture.revision,
-        )
 
     # Health and files
 
@@ -658,7 +489,7 @@ class ModelManager(LoggingConfigurable):
     # Into the runtime
 
     def _call(self, work: Callable[[], T]) -> T:
-        """Run a short request on the runtime's thread; its events are seen when this returns."""
+        """Run a short request on the runtime's thread."""
         self._check_open()
         return self._loop.call(work)
 
@@ -735,76 +566,7 @@ class _Use(AbstractContextManager[ModelInstance], AbstractAsyncContextManager[Mo
         return None
 
 
-def _refuse_unknown(settings: Mapping[str, Any]) -> None:
-    known = {*ModelManager.class_trait_names(config=True), "token", "parent", "config", "log"}
-    for name in settings:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            advice = f"; did you mean {near[0]!r}?" if near else ""
-            raise TypeError(f"ModelManager() got an unexpected keyword argument {name!r}{advice}")
-
-
-def _positive(proposal: Any) -> Any:
-    value = proposal["value"]
-    if not value > 0:
-        raise _InvalidSettingError(
-            f"{proposal['trait'].name} is {value!r}; it must be greater than 0", hint="Give a positive number."
-        )
-    return value
-
-
-def _isolation(value: str) -> Isolation:
-    if value == "ray":
-        raise NotImplementedError('isolation="ray" comes in a later version')
-    if value not in ("process", "kernel"):
-        raise _InvalidSettingError(f"isolation is {value!r}; it must be 'process' or 'kernel'")
-    return "kernel" if value == "kernel" else "process"
-
-
-def _model_type(value: ModelType | str | None) -> ModelType | None:
-    try:
-        return None if value is None else ModelType(value)
-    except ValueError:
-        raise InvalidModelInfoError(
-            f"Invalid model type {value!r}", hint=f"One of: {', '.join(t.value for t in ModelType)}."
-        ) from None
-
-
 _open_managers: weakref.WeakSet[ModelManager] = weakref.WeakSet()
-_default: ModelManager | None = None
-_default_settings: dict[str, Any] = {}
-_default_lock = threading.Lock()
-
-
-def get_manager() -> ModelManager:
-    """The kernel's default manager, the one that magics and panels show; made on first use."""
-    global _default
-    with _default_lock:
-        if _default is None or _default.closed:
-            _default = ModelManager(parent=_ipython(), **_default_settings)
-        return _default
-
-
-def use_for_default(**settings: Any) -> None:
-    """Set what the default manager is made with; one that exists already is changed, apart from its data_dir."""
-    _refuse_unknown(settings)
-    with _default_lock:
-        _default_settings.update(settings)
-        if _default is not None and not _default.closed:
-            for name, value in settings.items():
-                if name != "data_dir":
-                    setattr(_default, name, value)
-
-
-def _ipython() -> Any:
-    """The running IPython, whose configuration files then apply; None outside of one."""
-    import sys
-
-    if "IPython" not in sys.modules:
-        return None
-    from IPython.core.getipython import get_ipython
-
-    return get_ipython()
 
 
 @atexit.register

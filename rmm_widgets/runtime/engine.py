@@ -31,20 +31,18 @@ from ..lifecycle.machine import Lifecycle
 from ..lifecycle.states import Failure, FailurePhase, ModelState, Stage
 from ..types import ModelEvent, ModelEventType, ModelHealth, freeze
 from .bus import Bus, Listener
+from .disk import Disk
 from .entry import Entry, ModelDescription, Picture
 from .job import Job, JobKind
 from .loop import RuntimeLoop
 from .residents import Residents
 from .settings import Settings
-from .threads import CoroutineThread, run_in_thread
+from .threads import run_in_thread
 from .transfers import Transfers
 
 __all__ = ["Engine"]
 
 RECENT_EVENTS = 10_000
-AVAILABLE_PATIENCE = 0.25
-"""Seconds that registering a custom model waits for its `is_available`."""
-
 _log = logging.getLogger("rmm_widgets")
 
 
@@ -61,6 +59,7 @@ class Engine:
         self.jobs: dict[int, Job[Any]] = {}
         self.transfers = Transfers(self)
         self.residents = Residents(self)
+        self.disk = Disk(self)
         self.started = datetime.now(UTC)
         self.recent: deque[ModelEvent] = deque(maxlen=RECENT_EVENTS)
         self.on_event: Callable[[ModelEvent], None] = lambda _event: None
@@ -349,49 +348,6 @@ class Engine:
         folder = self.data_dir / "logs"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder / f"worker-{os.getpid()}-{generation}.log"
-
-    async def look_at_disk(self, entry: Entry) -> None:
-        """Note whether all files of a model are on disk."""
-        if entry.custom:
-            present = await self._custom_available(entry)
-        else:
-            present = await self.in_thread(lambda: self._find(entry), "disk")
-        if present is not None and entry.info.model_id in self.machine.models:
-            self.machine.set_on_disk(entry.info.model_id, present)
-            self.settle(entry.info.model_id)
-
-    def _find(self, entry: Entry) -> bool:
-        from ..downloads.cache import find_snapshot
-
-        found = find_snapshot(self.settings.cache, entry.info.repo_id, entry.commit or entry.info.version)
-        entry.snapshot = str(found.path) if found else None
-        entry.size_on_disk = found.size if found else 0
-        entry.commit = found.commit if found else entry.commit
-        return found is not None
-
-    async def _custom_available(self, entry: Entry) -> bool | None:
-        """What a custom model says of itself; None where it takes its time, and is looked at again later."""
-        if entry.source is None:
-            return False
-        try:
-            model = await self.in_thread(entry.custom_model, "custom-model")
-            asked = CoroutineThread(model.is_available, name=f"rmm-available-{entry.info.model_id}")
-            if not await asked.ended(AVAILABLE_PATIENCE):
-                self.loop.spawn(self._custom_available_later(entry, asked), name="is_available")
-                return None
-            return bool(await asked.result())
-        except Exception:  # noqa: BLE001 - not to be told is not to be there; loading will show why
-            _log.warning("is_available of model %s raised", entry.info.model_id, exc_info=True)
-            return False
-
-    async def _custom_available_later(self, entry: Entry, asked: CoroutineThread[bool]) -> None:
-        try:
-            present = bool(await asked.result())
-        except Exception:  # noqa: BLE001
-            present = False
-        if self.entries.get(entry.info.model_id) is entry:
-            self.machine.set_on_disk(entry.info.model_id, present)
-            self.settle(entry.info.model_id)
 
     async def in_thread(self, work: Callable[[], Any], what: str) -> Any:
         """Blocking work of ours, off the loop."""

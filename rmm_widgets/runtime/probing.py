@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..errors import RMMError
-from ..health import HealthTracker, Observation
+from ..health import HealthTracker, Observation, Outcome
 from ..lifecycle.states import Stage
 from ..types import ModelHealth
 from ..workers.api import Probe, Worker
@@ -67,9 +67,9 @@ class Probing:
             probe = await worker.probe(TIMEOUT)
             seen = _observation(probe)
         except TimeoutError:
-            seen = Observation(time.monotonic(), "missed")
+            seen = Observation(at=time.monotonic(), outcome=Outcome.MISSED)
         except RMMError as error:
-            seen = Observation(time.monotonic(), "failed", detail=str(error))
+            seen = Observation(at=time.monotonic(), outcome=Outcome.FAILED, detail=str(error))
         finally:
             entry.probing = False
         entry.tracker = (entry.tracker or HealthTracker()).observe(seen)
@@ -82,9 +82,10 @@ class Probing:
 def _observation(probe: Probe) -> Observation:
     now = time.monotonic()
     if probe.healthy is None:
-        return Observation(now, "busy", detail=probe.detail)
+        return Observation(at=now, outcome=Outcome.BUSY, detail=probe.detail)
     if not probe.healthy and (probe.latency >= TIMEOUT or probe.busy_for):
-        return Observation(now, "missed", detail=probe.detail)
+        return Observation(at=now, outcome=Outcome.MISSED, detail=probe.detail)
     if not probe.healthy:
-        return Observation(now, "failed", probe.latency, probe.detail)
-    return Observation(now, "degraded" if probe.degraded else "ok", probe.latency, probe.detail)
+        return Observation(at=now, outcome=Outcome.FAILED, latency=probe.latency, detail=probe.detail)
+    outcome = Outcome.DEGRADED if probe.degraded else Outcome.OK
+    return Observation(at=now, outcome=outcome, latency=probe.latency, detail=probe.detail)

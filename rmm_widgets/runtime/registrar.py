@@ -376,7 +376,7 @@ class Registrar:
 
     async def _look(self, entries: Iterable[Entry]) -> None:
         for entry in list(entries):
-            await self._engine.look_at_disk(entry)
+            await self._engine.disk.look(entry)
 
 
 def _stored(entry: Entry) -> StoredModel:

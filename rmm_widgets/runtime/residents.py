@@ -163,7 +163,7 @@ class Residents:
 
     async def _folder(self, entry: Entry) -> Path:
         """The model's files, looked for again: somebody may have deleted them."""
-        await self._engine.look_at_disk(entry)
+        await self._engine.disk.look(entry)
         if entry.snapshot is None:
             raise ModelNotAvailableError(
                 f"The files of model {entry.info.model_id} are no longer all on disk",

@@ -1,0 +1,45 @@
+"""The kernel's default manager: the one that magics, panels and the demo use."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from .manager import ModelManager
+
+__all__ = ["get_manager", "use_for_default"]
+
+_default: ModelManager | None = None
+_default_settings: dict[str, Any] = {}
+_default_lock = threading.Lock()
+
+
+def get_manager() -> ModelManager:
+    """The kernel's default manager, the one that magics and panels show; made on first use."""
+    global _default
+    with _default_lock:
+        if _default is None or _default.closed:
+            _default = ModelManager(parent=_ipython(), **_default_settings)
+        return _default
+
+
+def use_for_default(**settings: Any) -> None:
+    """Set what the default manager is made with; one that exists already is changed, apart from its data_dir."""
+    ModelManager.refuse_unknown(settings)
+    with _default_lock:
+        _default_settings.update(settings)
+        if _default is not None and not _default.closed:
+            for name, value in settings.items():
+                if name != "data_dir":
+                    setattr(_default, name, value)
+
+
+def _ipython() -> Any:
+    """The running IPython, whose configuration files then apply; None outside of one."""
+    import sys
+
+    if "IPython" not in sys.modules:
+        return None
+    from IPython.core.getipython import get_ipython
+
+    return get_ipython()

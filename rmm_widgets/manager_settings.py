@@ -1,0 +1,98 @@
+"""The manager's settings: their names, defaults, ranges and help, for keywords and for `%config ModelManager`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import traitlets
+from traitlets.config import LoggingConfigurable
+
+from .errors import InvalidConfigError
+from .runtime.entry import Isolation
+
+__all__ = ["ManagerSettings", "check_isolation"]
+
+
+class InvalidSettingError(InvalidConfigError, traitlets.TraitError):
+    """A setting is out of its range; both ours and what traitlets promises."""
+
+
+class ManagerSettings(LoggingConfigurable):
+    """The configurable part of a `ModelManager`. Seconds and bytes."""
+
+    max_concurrent_downloads = traitlets.Int(3, help="Downloads that run at once; more wait, in order.").tag(
+        config=True
+    )
+    max_concurrent_loads = traitlets.Int(2, help="Loads that run at once; more wait, in order.").tag(config=True)
+    download_timeout = traitlets.Float(None, allow_none=True, help="Seconds for a whole download; None: no limit.").tag(
+        config=True
+    )
+    load_timeout = traitlets.Float(120.0, allow_none=True, help="Seconds for a load; None: no limit.").tag(config=True)
+    stall_timeout = traitlets.Float(60.0, help="Seconds without a byte after which a download fails.").tag(config=True)
+    enable_auto_download = traitlets.Bool(True, help="Loading a model that is not on disk downloads it first.").tag(
+        config=True
+    )
+    enable_auto_load = traitlets.Bool(False, help="A finished download is followed by a load.").tag(config=True)
+    isolation = traitlets.Unicode("process", help='Where models live: "process" or "kernel".').tag(config=True)
+    cache_dir = traitlets.Any(None, help="The Hub cache; None: the one huggingface_hub uses.").tag(config=True)
+    endpoint = traitlets.Unicode(None, allow_none=True, help="Address of the Hub; None: the public one.").tag(
+        config=True
+    )
+    token = traitlets.Any(None, help="Access token; None: the stored login; False: none.")
+    data_dir = traitlets.Any(None, help="Folder of the registry; fixed once the manager runs.").tag(config=True)
+    memory_budget = traitlets.Any(None, help="Comes with eviction, in a later version.").tag(config=True)
+    keep_alive = traitlets.Any(None, help="Comes with eviction, in a later version.").tag(config=True)
+    health_interval = traitlets.Float(10.0, help="Seconds between two health probes of a model.").tag(config=True)
+    cleanup_interval = traitlets.Float(300.0, help="Seconds between two looks at what is on disk.").tag(config=True)
+
+    @classmethod
+    def refuse_unknown(cls, settings: Mapping[str, Any]) -> None:
+        """Raise `TypeError` for a keyword that is no setting, with the nearest one that is."""
+        known = {*cls.class_trait_names(config=True), "token", "parent", "config", "log"}
+        for name in settings:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                advice = f"; did you mean {near[0]!r}?" if near else ""
+                raise TypeError(f"ModelManager() got an unexpected keyword argument {name!r}{advice}")
+
+    @traitlets.validate("max_concurrent_downloads", "max_concurrent_loads")
+    def _check_limit(self, proposal: Any) -> int:
+        return _positive(proposal)
+
+    @traitlets.validate("stall_timeout", "health_interval", "cleanup_interval", "download_timeout", "load_timeout")
+    def _check_seconds(self, proposal: Any) -> float | None:
+        return None if proposal["value"] is None else _positive(proposal)
+
+    @traitlets.validate("isolation")
+    def _check_isolation(self, proposal: Any) -> str:
+        return check_isolation(proposal["value"])
+
+    @traitlets.validate("memory_budget", "keep_alive")
+    def _check_later(self, proposal: Any) -> None:
+        if proposal["value"] is not None:
+            raise NotImplementedError(f"{proposal['trait'].name} comes with eviction, in a later version")
+
+
+def _positive(proposal: Any) -> Any:
+    value = proposal["value"]
+    if not value > 0:
+        raise InvalidSettingError(
+            f"{proposal['trait'].name} is {value!r}; it must be greater than 0", hint="Give a positive number."
+        )
+    return value
+
+
+def check_isolation(value: str) -> Isolation:
+    """A placement that this version has.
+
+    Raises:
+        NotImplementedError: It comes later.
+        InvalidConfigError: There is no such placement.
+    """
+    if value == "ray":
+        raise NotImplementedError('isolation="ray" comes in a later version')
+    if value not in ("process", "kernel"):
+        raise InvalidSettingError(f"isolation is {value!r}; it must be 'process' or 'kernel'")
+    return "kernel" if value == "kernel" else "process"

@@ -1,0 +1,69 @@
+"""Looks at what is on disk: the Hub's cache for repositories, `is_available` for custom models."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from .entry import Entry
+from .threads import CoroutineThread
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+__all__ = ["Disk"]
+
+AVAILABLE_PATIENCE = 0.25
+"""Seconds that registering a custom model waits for its `is_available`."""
+
+_log = logging.getLogger("rmm_widgets")
+
+
+class Disk:
+    """What one engine knows of the disk; on the runtime's thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def look(self, entry: Entry) -> None:
+        """Note whether all files of a model are on disk."""
+        if entry.custom:
+            present = await self._custom_available(entry)
+        else:
+            present = await self._engine.in_thread(lambda: self._find(entry), "disk")
+        if present is not None and entry.info.model_id in self._engine.machine.models:
+            self._engine.machine.set_on_disk(entry.info.model_id, present)
+            self._engine.settle(entry.info.model_id)
+
+    def _find(self, entry: Entry) -> bool:
+        from ..downloads.cache import find_snapshot
+
+        found = find_snapshot(self._engine.settings.cache, entry.info.repo_id, entry.commit or entry.info.version)
+        entry.snapshot = str(found.path) if found else None
+        entry.size_on_disk = found.size if found else 0
+        entry.commit = found.commit if found else entry.commit
+        return found is not None
+
+    async def _custom_available(self, entry: Entry) -> bool | None:
+        """What a custom model says of itself; None where it takes its time, and is looked at again later."""
+        if entry.source is None:
+            return False
+        try:
+            model = await self._engine.in_thread(entry.custom_model, "custom-model")
+            asked = CoroutineThread(model.is_available, name=f"rmm-available-{entry.info.model_id}")
+            if not await asked.ended(AVAILABLE_PATIENCE):
+                self._engine.loop.spawn(self._custom_available_later(entry, asked), name="is_available")
+                return None
+            return bool(await asked.result())
+        except Exception:  # noqa: BLE001 - not to be told is not to be there; loading will show why
+            _log.warning("is_available of model %s raised", entry.info.model_id, exc_info=True)
+            return False
+
+    async def _custom_available_later(self, entry: Entry, asked: CoroutineThread[bool]) -> None:
+        try:
+            present = bool(await asked.result())
+        except Exception:  # noqa: BLE001
+            present = False
+        if self._engine.entries.get(entry.info.model_id) is entry:
+            self._engine.machine.set_on_disk(entry.info.model_id, present)
+            self._engine.settle(entry.info.model_id)
