@@ -1,0 +1,23 @@
+"""Runs the measurements that are named, or all of them."""
+
+from __future__ import annotations
+
+import argparse
+
+from . import downloads, imports, main_job
+
+MEASUREMENTS = {"imports": imports.main, "main-job": main_job.main, "downloads": downloads.main}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*MEASUREMENTS, []], help="which ones; all by default")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    for name in arguments.names or MEASUREMENTS:
+        print(f"## {name}", flush=True)
+        MEASUREMENTS[name](arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()
