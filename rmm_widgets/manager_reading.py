@@ -119,7 +119,7 @@ class ManagerReading:
         max_size: int | None = None,
     ) -> list[ModelInfo]:
         """Registered models by part of id, description, repository or tag (any case), type, tag and size (bytes)."""
-        wanted, text = checkcheck_model_type(model_type), query.casefold()
+        wanted, text = check_model_type(model_type), query.casefold()
 
         def fits(info: ModelInfo) -> bool:
             words = (info.model_id, info.description, info.repo_id, *info.tags)
@@ -141,16 +141,6 @@ class ManagerReading:
     def get_all_download_progress(self) -> dict[str, ModelDownloadProgress]:
         """The same for all models that have one."""
         return {name: d.progress for name, d in self._models.items() if d.progress is not None}
-
-
-def checkcheck_model_type(value: ModelType | str | None) -> ModelType | None:
-    """A model type given by name; raises `InvalidModelInfoError`."""
-    try:
-        return None if value is None else ModelType(value)
-    except ValueError:
-        raise InvalidModelInfoError(
-            f"Invalid model type {value!r}", hint=f"One of: {', '.join(t.value for t in ModelType)}."
-        ) from None
 
 
 def check_model_type(value: ModelType | str | None) -> ModelType | None:

@@ -81,7 +81,7 @@ def start(*, rate: float | None = None, latency: float = 0.0) -> DemoServer:
     Raises:
         HubUnavailableError: The hub's process does not come up.
     """
-    from ..manager import use_for_default
+    from ..default_manager import use_for_default
 
     server = DemoServer.shared(rate=rate, latency=latency)
     folder = _folder()

@@ -182,6 +182,11 @@ class Bus:
             self._barriers.remove(barrier)
             barrier.done()
 
+    def flush(self) -> None:
+        """Wait for no listener any longer: run what waits for them now."""
+        for barrier in list(self._barriers):
+            self._give_up(barrier)
+
     def close(self, timeout: float = 1.0) -> None:
         """End all listeners after what they were sent; called off the loop, waits a little for them."""
         listeners = [*self._listeners.values(), *self._private]

@@ -91,6 +91,10 @@ class RuntimeLoop:
         task.add_done_callback(self._ended)
         return task
 
+    def stop_task(self, task: asyncio.Task[Any]) -> None:
+        """Cancel a task from the loop's own thread, but not before its first step: its `try` must have begun."""
+        self._loop.call_soon(task.cancel)
+
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -50,7 +50,7 @@ class Residents:
     def stop(self, model_id: str, generation: int) -> None:
         """End a load; it reports when its worker is gone."""
         del generation  # there is one load per model at a time
-        self._loads[model_id].cancel()
+        self._engine.loop.stop_task(self._loads[model_id])
 
     def unload(self, model_id: str, generation: int, *, force: bool) -> None:
         """Begin an unload."""
@@ -104,6 +104,8 @@ class Residents:
             entry.worker = worker
             entry.device, entry.placement, entry.memory_bytes = report.device, worker.placement, report.memory_bytes
             await self.probing.first(entry, worker)
+            if worker.exited.done():
+                raise _death(model_id, worker.exited.result())
         except asyncio.CancelledError:
             await self._end(worker)
             machine.load_stopped(model_id, generation)
@@ -122,8 +124,11 @@ class Residents:
             engine.settle(model_id)
 
     async def _end(self, worker: Worker | None) -> None:
-        if worker is not None:
-            await worker.stop(STOP_GRACE, unload=False)
+        while worker is not None and not worker.exited.done():
+            try:
+                await worker.stop(STOP_GRACE, unload=False)
+            except asyncio.CancelledError:
+                pass  # a load cancelled now: the end of its worker is what that asks for
 
     async def _place(self, entry: Entry, generation: int) -> Worker:
         engine, info = self._engine, entry.info
@@ -223,17 +228,20 @@ class Residents:
         state = engine.machine.models.get(model_id)
         if state is None or state.worker != generation or state.stage not in {Stage.LOADED, Stage.ERROR}:
             return
-        exit_ = exited.result()
-        error = WorkerDiedError(
-            f"The process of model {model_id} {exit_.reason}",
-            model_id=model_id,
-            hint=f"Load it again. Its last output: {exit_.detail}" if exit_.detail else "Load it again.",
-            signal=exit_.signal,
-            exitcode=exit_.exitcode,
-        )
+        error = _death(model_id, exited.result())
         entry.worker = None
         engine.machine.worker_died(model_id, generation, engine.fail(entry, "crash", error))
         engine.settle(model_id)
+
+
+def _death(model_id: str, exit_: Exit) -> WorkerDiedError:
+    return WorkerDiedError(
+        f"The process of model {model_id} {exit_.reason}",
+        model_id=model_id,
+        hint=f"Load it again. Its last output: {exit_.detail}" if exit_.detail else "Load it again.",
+        signal=exit_.signal,
+        exitcode=exit_.exitcode,
+    )
 
 
 class Resident:

@@ -39,6 +39,7 @@ async def shut_down(engine: Engine, registrar: Registrar) -> list[RMMError]:
     await engine.loop.cancel_all(timeout=2.0)
     for job in list(engine.jobs.values()):
         job.fail(ManagerClosedError("The manager was closed.", model_id=job.model_id), cancelled=True)
+    engine.bus.flush()
     await registrar.close()
     return failures
 

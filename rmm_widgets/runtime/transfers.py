@@ -32,7 +32,7 @@ ProgressCallback = Callable[[ModelDownloadProgress], object]
 MIN_INTERVAL = 0.1
 """Seconds between two progress reports of one download, except for the last."""
 
-CUSTOM_GRACE = 1.0
+CUSTOM_GRACE = 0.5
 """Seconds that a custom model's `download` gets to end after a cancel, before its thread is abandoned."""
 
 _STAGES = {"downloading": Stage.DOWNLOADING, "verifying": Stage.VERIFYING, "finishing": Stage.VERIFYING}
@@ -63,7 +63,7 @@ class Transfers:
         del run  # there is one transfer per model at a time
         task = self._tasks.get(model_id)
         if task is not None:
-            task.cancel()
+            self._engine.loop.stop_task(task)
 
     def watch(self, model_id: str, callback: ProgressCallback) -> None:
         """Give `callback` every progress report until the download of this model ends."""
@@ -155,16 +155,16 @@ class Transfers:
         model.reports_to(from_its_thread)
         thread = CoroutineThread(download, name=f"rmm-download-{info.model_id}")
         try:
-            async with asyncio.timeout(engine.settings.download_timeout):
+            async with asyncio.timeout(engine.settings.download_timeout) as limit:
                 await thread.result()
         except TimeoutError:
+            if not limit.expired():
+                raise  # the model's own, from its network perhaps
             raise DownloadTimeoutError(
                 f"The download of {info.model_id} took longer than {engine.settings.download_timeout:g} s",
                 model_id=info.model_id,
                 hint="Raise manager.download_timeout, or download it again.",
             ) from None
-        except DownloadError:
-            raise
         finally:
             model.reports_to(None)
             thread.cancel()
