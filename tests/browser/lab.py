@@ -1,0 +1,180 @@
+"""The JupyterLab page as tests use it: open notebooks, run cells, ask the kernel."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Sequence
+from typing import Any, cast
+
+import nbformat
+from nbformat import v4
+from playwright.sync_api import Error, Locator, Page, Route
+
+from .server import JupyterServer
+
+CELL_TIMEOUT = 90_000.0
+
+
+class LabPage:
+    """A page with JupyterLab; requests that would leave the machine are stopped and remembered.
+
+    Attributes:
+        page: The playwright page.
+        external_requests: URLs that were asked for outside of the server.
+        page_errors: Uncaught errors of the page's scripts.
+    """
+
+    def __init__(self, page: Page, server: JupyterServer) -> None:
+        self.page = page
+        self.server = server
+        self.external_requests: list[str] = []
+        self.page_errors: list[str] = []
+        page.on("pageerror", lambda error: self.page_errors.append(str(error)))
+        page.route(self._is_external, self._stop)
+
+    def load(self) -> None:
+        """Load JupyterLab, or load it again."""
+        self.page.goto(f"{self.server.url}/lab?reset", wait_until="commit")
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait for JupyterLab to have started in the page."""
+        self.page.wait_for_function("window.jupyterapp?.shell", timeout=CELL_TIMEOUT)
+        self.page.evaluate("async () => { await window.jupyterapp.restored; }")
+
+    def forget_incidents(self) -> None:
+        self.external_requests.clear()
+        self.page_errors.clear()
+
+    def execute(self, command: str, arguments: dict[str, Any] | None = None) -> None:
+        """Run a JupyterLab command and wait for its end."""
+        # `.then(() => 0)`: playwright would copy a returned widget, which takes seconds.
+        self.page.evaluate(
+            "([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => 0)",
+            [command, arguments or {}],
+        )
+
+    def open_notebook(self, cells: Sequence[str], kernel: str) -> Notebook:
+        """Write a notebook, open it and wait for its kernel."""
+        path = f"{uuid.uuid4().hex}.ipynb"
+        content = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells])
+        content.metadata.kernelspec = {"name": kernel, "display_name": kernel}
+        nbformat.write(content, self.server.root / path)
+        self.execute("docmanager:open", {"path": path, "kernel": {"name": kernel}})
+        notebook = Notebook(self, path)
+        notebook.wait_for_kernel()
+        return notebook
+
+    def models_panel(self) -> Locator:
+        """Open the "Models" side panel."""
+        self.execute("rmm-widgets:open")
+        return self.page.get_by_role("region", name="Models")
+
+    def _is_external(self, url: str) -> bool:
+        return url.startswith(("http:", "https:", "ws:", "wss:")) and "//127.0.0.1:" not in url
+
+    def _stop(self, route: Route) -> None:
+        self.external_requests.append(route.request.url)
+        route.abort()
+
+
+class Notebook:
+    """One notebook document inside the page."""
+
+    def __init__(self, lab: LabPage, path: str) -> None:
+        self.lab = lab
+        self.path = path
+
+    @property
+    def panel(self) -> Locator:
+        return self.lab.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+
+    def cell(self, index: int) -> Locator:
+        return self.panel.locator(".jp-Notebook .jp-Cell").nth(index)
+
+    def show(self) -> None:
+        """Open the document, and wait for its kernel: after the page was loaded again."""
+        self.lab.execute("docmanager:open", {"path": self.path})
+        self.wait_for_kernel()
+
+    def wait_for_kernel(self) -> None:
+        """Wait until the kernel answers."""
+        self._wait("widget?.content?.widgets?.length && widget.sessionContext?.session?.kernel?.status === 'idle'")
+
+    def run(self, index: int, *, wait: bool = True) -> None:
+        """Run one cell; with `wait`, until it has ended."""
+        self._evaluate(
+            """const notebook = widget.content;
+            notebook.activeCellIndex = value;
+            notebook.deselectAll();
+            window.jupyterapp.shell.activateById(widget.id);
+            (widget.finished ||= {})[value] = false;
+            window.jupyterapp.commands.execute('notebook:run-cell').finally(() => { widget.finished[value] = true; });
+            """,
+            index,
+        )
+        if wait:
+            self.wait_for_cell(index)
+
+    def wait_for_cell(self, index: int) -> None:
+        """Wait for the end of a cell that `run` started."""
+        self._wait("widget.finished[value]", index)
+
+    def outputs(self, index: int) -> list[dict[str, Any]]:
+        """A cell's outputs, as in the notebook file."""
+        return cast(
+            "list[dict[str, Any]]",
+            self._evaluate("return widget.content.widgets[value].model.toJSON().outputs;", index),
+        )
+
+    def text(self, index: int) -> str:
+        """What a cell printed."""
+        return "".join("".join(output.get("text", "")) for output in self.outputs(index))
+
+    def ask(self, code: str) -> str:
+        """Run code in the kernel beside the cells; returns what it printed, or its error."""
+        return str(
+            self._evaluate(
+                """return (async () => {
+                    let printed = '';
+                    const kernel = widget.sessionContext.session.kernel;
+                    const future = kernel.requestExecute({ code: value, silent: false, store_history: false });
+                    future.onIOPub = ({ header, content }) => {
+                        if (header.msg_type === 'stream') { printed += content.text; }
+                        if (header.msg_type === 'error') { printed += `${content.ename}: ${content.evalue}`; }
+                    };
+                    await future.done;
+                    return printed;
+                })();""",
+                code,
+            )
+        )
+
+    def restart_kernel(self) -> None:
+        """Restart the kernel and wait until it answers again."""
+        self._evaluate("return widget.sessionContext.restartKernel().then(() => 0);")
+        self.wait_for_kernel()
+
+    def close(self) -> None:
+        """Shut the kernel down and close the document; nothing is saved."""
+        with contextlib.suppress(Error):  # a test may have closed it, or left the page
+            self._evaluate(
+                """return (async () => {
+                    if (!widget) { return; }
+                    widget.context.model.dirty = false;
+                    await widget.sessionContext.shutdown();
+                    widget.close();
+                })();"""
+            )
+
+    _WIDGET = "[...window.jupyterapp.shell.widgets('main')].find((widget) => widget.context?.path === path)"
+
+    def _evaluate(self, body: str, value: object = None) -> Any:
+        """Run JavaScript with the notebook's `widget` and a `value`; must not return a widget."""
+        script = f"([path, value]) => {{ const widget = {self._WIDGET}; {body} }}"
+        return self.lab.page.evaluate(script, [self.path, value])
+
+    def _wait(self, condition: str, value: object = None) -> None:
+        script = f"([path, value]) => {{ const widget = {self._WIDGET}; return {condition}; }}"
+        self.lab.page.wait_for_function(script, arg=[self.path, value], timeout=CELL_TIMEOUT)

@@ -1,0 +1,145 @@
+"""A JupyterLab server for tests: loopback only, its own folders, gone with all its kernels at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+START_TIMEOUT = 90.0
+STOP_TIMEOUT = 20.0
+
+
+class JupyterServer:
+    """Runs `python -m jupyterlab`; use as a context manager.
+
+    Attributes:
+        url: Where it listens, without a slash at the end.
+        root: The folder it serves.
+    """
+
+    def __init__(self, folder: Path, labextension: Path) -> None:
+        self.root = folder / "root"
+        self.url = ""
+        self._folder = folder
+        self._log = folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.root.mkdir()
+        extensions = folder / "labextensions"
+        extensions.mkdir()
+        (extensions / "rmm-widgets").symlink_to(labextension, target_is_directory=True)
+        notifications = folder / "settings" / "@jupyterlab" / "apputils-extension"
+        notifications.mkdir(parents=True)
+        (notifications / "notification.jupyterlab-settings").write_text(
+            '{"fetchNews": "false", "checkForUpdates": false}'
+        )
+
+    def __enter__(self) -> Self:
+        # Another process may take the free port first.
+        for _attempt in range(3):
+            if self._start():
+                return self
+            self.stop()
+        raise RuntimeError(f"JupyterLab did not start:\n{self._log.read_text()[-3000:]}")
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def api(self, method: str, path: str, body: object = None) -> Any:
+        """Call the server's REST interface."""
+        request = urllib.request.Request(
+            f"{self.url}/api/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            content = answer.read()
+        return json.loads(content) if content else None
+
+    def stop(self) -> None:
+        """End the server, its kernels and what they started."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(OSError):
+            for kernel in self.api("GET", "kernels"):
+                self.api("DELETE", f"kernels/{kernel['id']}")
+        started: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            started = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        _, alive = psutil.wait_procs(started, timeout=STOP_TIMEOUT)
+        for child in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+
+    def _start(self) -> bool:
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command(port),
+                env=self._environment(),
+                cwd=self.root,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(OSError):
+                self.api("GET", "status")
+                return True
+            time.sleep(0.05)
+        return False
+
+    def _command(self, port: int) -> list[str]:
+        return [
+            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={port}",
+            "--ServerApp.port_retries=0",
+            "--IdentityProvider.token=",
+            "--PasswordIdentityProvider.hashed_password=",
+            "--ServerApp.disable_check_xsrf=True",
+            f"--ServerApp.root_dir={self.root}",
+            f"--LabServerApp.extra_labextensions_path={self._folder / 'labextensions'}",
+            "--LabApp.expose_app_in_browser=True",
+            f"--LabApp.user_settings_dir={self._folder / 'settings'}",
+            f"--LabApp.workspaces_dir={self._folder / 'workspaces'}",
+            "--FileContentsManager.delete_to_trash=False",
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        folder = self._folder
+        return os.environ | {
+            "JUPYTER_CONFIG_DIR": str(folder / "config"),
+            "JUPYTER_DATA_DIR": str(folder / "data"),
+            "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+            "IPYTHONDIR": str(folder / "ipython"),
+            "HF_HOME": str(folder / "huggingface"),
+            "RMM_DATA_DIR": str(folder / "rmm"),
+            "RMM_DEMO_DIR": str(folder / "rmm-demo"),
+        }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
