@@ -1,0 +1,121 @@
+"""Commands about what is known: search, add, ls, info, rm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import names
+from ..errors import InvalidCommandError
+from ..types import ModelType
+from .render import Message, size
+from .spec import Argument, Command, CommandResult, Context, Listing
+from .views import info_table, models_table, search_table
+from .waiting import wait_for
+
+__all__ = ["COMMANDS"]
+
+_TYPES = tuple(each.value for each in ModelType)
+_TYPE = Argument(name="--type", target="model_type", choices=_TYPES, help=f"one of: {', '.join(_TYPES)}")
+
+
+def _search(context: Context, *, query: list[str], model_type: str | None, limit: int | None) -> CommandResult:
+    job = context.manager.search_hub(
+        " ".join(query), model_type=ModelType(model_type) if model_type else None, limit=limit or 20
+    )
+    if not context.may_wait:
+        return CommandResult(job, Message("Searching the Hub."))
+    found = wait_for(job)
+    document = search_table(found)
+    return CommandResult(Listing(found, document), document)
+
+
+def _add(context: Context, *, repo: str, model_id: str | None, model_type: str | None) -> CommandResult:
+    repo_id, _, revision = repo.partition("@")
+    try:
+        names.check_repo_id(repo_id)
+        if "@" in repo:
+            names.check_revision(revision)
+        if model_id is not None:
+            names.check_model_id(model_id)
+    except ValueError as error:
+        raise InvalidCommandError(str(error), hint="Write %rmm add OWNER/NAME or OWNER/NAME@REVISION.") from None
+    job = context.manager.register_from_hub(
+        repo_id,
+        model_id=model_id,
+        revision=revision or None,
+        model_type=ModelType(model_type) if model_type else None,
+    )
+    if not context.may_wait:
+        return CommandResult(job, Message(f"Looking at {repo_id}."))
+    info = wait_for(job)
+    told = f"Registered {info.model_id}: {info.model_type.value}, {size(info.total_size_estimate)}."
+    return CommandResult(info, Message(f"{told} %rmm download {info.model_id} fetches it."))
+
+
+def _added_id(values: Mapping[str, Any]) -> str:
+    """The id that `add` will register: the given one, or the repository's name."""
+    return values["model_id"] or str(values["repo"]).partition("@")[0].rpartition("/")[2]
+
+
+def _list(context: Context) -> CommandResult:
+    models = context.manager.describe_all()
+    document = models_table(models)
+    return CommandResult(Listing(models, document), document)
+
+
+def _info(context: Context, *, model_id: str) -> CommandResult:
+    description = context.manager.describe(model_id)
+    return CommandResult(description, info_table(description))
+
+
+def _remove(context: Context, *, model_id: str, files: bool) -> CommandResult:
+    job = context.manager.delete_model(model_id, remove_files=files)
+    if not context.may_wait:
+        return CommandResult(job, Message(f"Removing {model_id}."))
+    freed = wait_for(job)
+    kept = "" if files else " Its files stay in the cache."
+    return CommandResult(None, Message(f"Removed {model_id}.{kept}" + (f" {size(freed)} freed." if freed else "")))
+
+
+COMMANDS = (
+    Command(
+        name="search",
+        help="Search the Hub",
+        run=_search,
+        arguments=(
+            Argument(name="query", many=True, help="words to look for"),
+            _TYPE,
+            Argument(name="--limit", kind="integer", help="how many at most (20)"),
+        ),
+        as_json=True,
+    ),
+    Command(
+        name="add",
+        help="Register a model of the Hub",
+        run=_add,
+        arguments=(
+            Argument(name="repo", help="OWNER/NAME, or OWNER/NAME@REVISION"),
+            Argument(name="--as", target="model_id", help="the model's id here; by default the repository's name"),
+            _TYPE,
+        ),
+        adds=_added_id,
+    ),
+    Command(name="ls", help="List the registered models", run=_list, as_json=True),
+    Command(
+        name="info",
+        help="Show everything about a model",
+        run=_info,
+        arguments=(Argument(name="id", target="model_id", kind="model", help="the model"),),
+        as_json=True,
+    ),
+    Command(
+        name="rm",
+        help="Unload and unregister a model",
+        run=_remove,
+        arguments=(
+            Argument(name="id", target="model_id", kind="model", help="the model"),
+            Argument(name="--files", kind="switch", help="delete the files that no other model needs, too"),
+        ),
+    ),
+)

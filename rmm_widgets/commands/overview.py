@@ -1,0 +1,97 @@
+"""Commands that look at the whole: status, stats, events, help."""
+
+from __future__ import annotations
+
+from ..errors import InvalidCommandError
+from ..types import Statistics
+from .parse import suggestions
+from .render import Column, Message, Table, size
+from .spec import Argument, Command, CommandResult, Context, Listing
+from .views import events_table, statistics_table, status_table
+
+__all__ = ["COMMANDS", "command_help"]
+
+
+def _status(context: Context, *, model_id: str | None) -> CommandResult:
+    manager = context.manager
+    progress = manager.get_state().download_progress
+    if model_id is not None:
+        description = manager.describe(model_id)
+        return CommandResult(description, status_table([description], progress))
+    models = manager.describe_all()
+    document = status_table(models, progress, caption=_sentence(manager.get_statistics()))
+    return CommandResult(Listing(models, document), document)
+
+
+def _sentence(statistics: Statistics) -> str:
+    return (
+        f"{statistics.total_models} models, {statistics.downloaded_models} on disk, "
+        f"{statistics.loaded_models} loaded ({size(statistics.total_memory_usage)}), "
+        f"{statistics.active_downloads} downloading, {statistics.queued_downloads} queued"
+    )
+
+
+def _stats(context: Context) -> CommandResult:
+    statistics = context.manager.get_statistics()
+    return CommandResult(statistics, statistics_table(statistics))
+
+
+def _events(context: Context, *, model_id: str | None, limit: int | None) -> CommandResult:
+    events = context.manager.events(model_id, limit=limit or 100)
+    document = events_table(events)
+    return CommandResult(Listing(events, document), document)
+
+
+def _help(context: Context, *, command: str | None) -> CommandResult:
+    if command is None:
+        return CommandResult(None, _commands(context))
+    if command not in context.table:
+        hint = suggestions(command, context.table) or "`%rmm help` lists the commands."
+        raise InvalidCommandError(f"there is no command {command!r}", hint=hint)
+    return CommandResult(None, command_help(context.table[command]))
+
+
+def _commands(context: Context) -> Table:
+    return Table(
+        columns=(Column("command"), Column("what it does")),
+        rows=tuple((each.usage, each.help) for each in context.table.values()),
+        caption="%rmm alone opens the panel; %rmm help COMMAND tells more; %%rmm takes one command a line.",
+    )
+
+
+def command_help(command: Command) -> Message:
+    """A command's usage line, what it does, and its arguments."""
+    arguments = command.all_arguments
+    names = [each.name if each.is_option else each.placeholder for each in arguments]
+    width = max((len(name) for name in names), default=0)
+    lines = [f"%rmm {command.usage}", f"{command.help}."]
+    lines += [f"  {name:<{width}}  {each.help}" for name, each in zip(names, arguments, strict=True)]
+    return Message("\n".join(lines))
+
+
+COMMANDS = (
+    Command(
+        name="status",
+        help="Show what the models are doing",
+        run=_status,
+        arguments=(Argument(name="id", target="model_id", kind="model", required=False, help="one model only"),),
+        as_json=True,
+    ),
+    Command(name="stats", help="Show counts, memory and bytes", run=_stats, as_json=True),
+    Command(
+        name="events",
+        help="Show what happened, also in earlier kernels",
+        run=_events,
+        arguments=(
+            Argument(name="id", target="model_id", required=False, help="one model only, also one that is gone"),
+            Argument(name="--limit", kind="integer", help="how many at most (100)"),
+        ),
+        as_json=True,
+    ),
+    Command(
+        name="help",
+        help="Show the commands, or one of them",
+        run=_help,
+        arguments=(Argument(name="command", kind="command", required=False, help="the command"),),
+    ),
+)

@@ -1,0 +1,165 @@
+"""What a command is: its record, its arguments, what a handler gets and what it gives back.
+
+Owns the shape of commands; the commands themselves are in the files per group, `parse` turns
+a line into an invocation and `dispatch` runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import msgspec
+
+from .render import Document, to_html, to_text
+
+if TYPE_CHECKING:
+    from ..manager import ModelManager
+    from ..runtime.job import Job  # noqa: F401 - the quoted base class below names it
+
+__all__ = ["Argument", "Command", "CommandResult", "Context", "Invocation", "JobListing", "JsonText", "Listing"]
+
+T = TypeVar("T")
+
+ArgumentKind = Literal["text", "model", "command", "integer", "switch", "setting"]
+"""`model` is an id that must be registered, `setting` is `key=value`, `switch` takes no value."""
+
+
+class Argument(msgspec.Struct, frozen=True, kw_only=True):
+    """One argument of a command: positional, or an option where the name starts with `--`.
+
+    Attributes:
+        name: What the user sees: `id` or `--wait`.
+        target: The handler's keyword; by default the name without dashes.
+        many: Takes any number of values (positional arguments only).
+        required: Whether at least one value is needed (positional arguments only).
+        choices: The words allowed; empty for any.
+    """
+
+    name: str
+    help: str
+    kind: ArgumentKind = "text"
+    target: str = ""
+    many: bool = False
+    required: bool = True
+    choices: tuple[str, ...] = ()
+
+    @property
+    def is_option(self) -> bool:
+        """True for `--name`."""
+        return self.name.startswith("--")
+
+    @property
+    def keyword(self) -> str:
+        """The handler's keyword for this argument."""
+        return self.target or self.name.removeprefix("--").replace("-", "_")
+
+    @property
+    def placeholder(self) -> str:
+        """How usage lines show the value."""
+        return "KEY=VALUE" if self.kind == "setting" else self.name.removeprefix("--").upper()
+
+
+class Listing(list[T]):
+    """A list with a document that shows it; otherwise an ordinary list."""
+
+    def __init__(self, values: list[T], document: Document) -> None:
+        super().__init__(values)
+        self.document = document
+
+
+class JobListing(Listing["Job[Any]"]):
+    """Several jobs at once; a notebook shows them as one set of progress bars."""
+
+
+class JsonText(str):
+    """JSON that shows itself without quotes when it is a cell's result."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class CommandResult(msgspec.Struct, frozen=True):
+    """What a command gives.
+
+    Attributes:
+        value: For Python code: a record, a listing, a `Job`, an instance; None where there is only something to say.
+        document: What people see; rendered when asked for.
+    """
+
+    value: Any
+    document: Document
+
+    @property
+    def text(self) -> str:
+        """Plain text, for a terminal."""
+        return to_text(self.document)
+
+    @property
+    def html(self) -> str:
+        """HTML without scripts, every value escaped."""
+        return to_html(self.document)
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """What a handler works with.
+
+    Attributes:
+        namespace: Where `--as NAME` puts an instance; None where there is no such place.
+        may_wait: False for messages from a view: quick answers are then given as jobs too.
+    """
+
+    manager: ModelManager
+    table: Mapping[str, Command]
+    namespace: MutableMapping[str, Any] | None = None
+    may_wait: bool = True
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """One command of the table.
+
+    Attributes:
+        help: One line, without a full stop.
+        run: The handler, called as `run(context, **values)` with one keyword per argument.
+        adds: Gives the model id that the command will register, for commands that do.
+        as_json: Whether `--json` fits: the value is data.
+    """
+
+    name: str
+    help: str
+    run: Callable[..., CommandResult]
+    arguments: tuple[Argument, ...] = ()
+    adds: Callable[[Mapping[str, Any]], str] | None = None
+    as_json: bool = False
+
+    @property
+    def usage(self) -> str:
+        """The usage line without the leading `%rmm`."""
+        return " ".join([self.name, *(_usage(argument) for argument in self.all_arguments)])
+
+    @property
+    def all_arguments(self) -> tuple[Argument, ...]:
+        """The arguments, with `--json` where it fits."""
+        return (*self.arguments, JSON) if self.as_json else self.arguments
+
+
+JSON = Argument(name="--json", help="give JSON instead of a table", kind="switch")
+
+
+def _usage(argument: Argument) -> str:
+    if argument.is_option:
+        value = "" if argument.kind == "switch" else f" {argument.placeholder}"
+        return f"[{argument.name}{value}]"
+    shown = f"{argument.placeholder}…" if argument.many else argument.placeholder
+    return shown if argument.required else f"[{shown}]"
+
+
+class Invocation(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that was understood: the command, its keyword values, and whether JSON or help is wanted."""
+
+    command: Command
+    values: Mapping[str, Any]
+    as_json: bool = False
+    wants_help: bool = False

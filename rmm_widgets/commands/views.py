@@ -1,0 +1,244 @@
+"""Documents made from the manager's records. Pure; `render` decides how they look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ..types import HubModel, ModelDownloadProgress, ModelEvent, ModelInfo, Statistics, VerifyReport
+from .render import Column, Message, Table, size
+
+if TYPE_CHECKING:
+    from ..runtime.entry import ModelDescription
+
+__all__ = [
+    "duration",
+    "event_text",
+    "events_table",
+    "health_table",
+    "info_table",
+    "model_message",
+    "models_table",
+    "progress_text",
+    "search_table",
+    "settings_table",
+    "statistics_table",
+    "status_table",
+    "verify_message",
+]
+
+_NO_MODELS = "No models are registered. `%rmm add REPO` registers one."
+
+
+def models_table(descriptions: Iterable[ModelDescription]) -> Table:
+    """One line a model: what it is and where it stands."""
+    return Table(
+        columns=(
+            Column("id"),
+            Column("type"),
+            Column("status"),
+            Column("health"),
+            Column("size", "right"),
+            Column("repository"),
+        ),
+        rows=tuple(
+            (
+                each.info.model_id,
+                each.info.model_type.value,
+                _stage(each),
+                each.health.value,
+                size(each.size_on_disk or each.info.total_size_estimate),
+                each.info.repo_id,
+            )
+            for each in descriptions
+        ),
+        empty=_NO_MODELS,
+    )
+
+
+def status_table(
+    descriptions: Iterable[ModelDescription], progress: Mapping[str, ModelDownloadProgress], caption: str = ""
+) -> Table:
+    """One line a model: what it is doing, how far it is, what went wrong."""
+    return Table(
+        columns=(Column("id"), Column("status"), Column("health"), Column("progress"), Column("note")),
+        rows=tuple(
+            (
+                each.info.model_id,
+                _stage(each),
+                each.health.value,
+                progress_text(progress.get(each.info.model_id)),
+                _note(each),
+            )
+            for each in descriptions
+        ),
+        caption=caption,
+        empty=_NO_MODELS,
+    )
+
+
+def health_table(descriptions: Iterable[ModelDescription]) -> Table:
+    """The loaded models and how they answer."""
+    return Table(
+        columns=(Column("id"), Column("health"), Column("memory", "right"), Column("reason")),
+        rows=tuple(
+            (each.info.model_id, each.health.value, size(each.memory_bytes), each.health_reason)
+            for each in descriptions
+        ),
+        empty="No model is loaded.",
+    )
+
+
+def info_table(description: ModelDescription) -> Table:
+    """Everything known about one model, a line each; what is empty is left out."""
+    info = description.info
+    pairs = (
+        ("id", info.model_id),
+        ("type", info.model_type.value),
+        ("repository", info.repo_id + (f"@{info.version}" if info.version else "")),
+        ("description", info.description),
+        ("commit", description.commit or ""),
+        ("tags", ", ".join(info.tags)),
+        ("status", _stage(description)),
+        ("health", " ".join(filter(None, (description.health.value, description.health_reason)))),
+        ("on disk", size(description.size_on_disk)),
+        ("estimate", size(info.total_size_estimate)),
+        ("memory", size(description.memory_bytes)),
+        ("runs in", ", ".join(filter(None, (description.placement, description.device)))),
+        ("pinned", "yes" if description.pinned else ""),
+        ("config", settings_text(description.config)),
+        ("error", description.error),
+        ("what to do", description.hint),
+        *((key, str(value)) for key, value in info.metadata.items() if isinstance(value, str | int | float)),
+    )
+    rows = tuple((name, value) for name, value in pairs if value not in {"", "-"})
+    return Table(columns=(Column("field"), Column("value")), rows=rows)
+
+
+def model_message(info: ModelInfo) -> Message:
+    """What was found out about a model when it was registered, in three lines."""
+    files = f"{info.file_count_estimate} files" if info.file_count_estimate else ""
+    facts = (info.model_type.value, files, size(info.total_size_estimate), str(info.metadata.get("licence") or ""))
+    source = info.repo_id + (f"@{info.version}" if info.version else "")
+    lines = (f"{info.model_id}: {', '.join(fact for fact in facts if fact not in {'', '-'})}", info.description, source)
+    return Message("\n".join(line for line in lines if line))
+
+
+def statistics_table(statistics: Statistics) -> Table:
+    """The counts and sums."""
+    sizes = {"total_memory_usage", "total_bytes_downloaded"}
+    return Table(
+        columns=(Column("what"), Column("value", "right")),
+        rows=tuple(
+            (name.replace("_", " "), size(value) if name in sizes else str(value))
+            for name, value in ((name, getattr(statistics, name)) for name in statistics.__struct_fields__)
+        ),
+    )
+
+
+def events_table(events: Sequence[ModelEvent]) -> Table:
+    """The history, oldest first."""
+    return Table(
+        columns=(Column("#", "right"), Column("time"), Column("model"), Column("event"), Column("details")),
+        rows=tuple(
+            (str(each.seq), _time(each.timestamp), each.model_id, each.type, event_text(each)) for each in events
+        ),
+        empty="Nothing has happened yet.",
+    )
+
+
+def search_table(models: Iterable[HubModel]) -> Table:
+    """What a search of the Hub found."""
+    return Table(
+        columns=(
+            Column("repository"),
+            Column("type"),
+            Column("size", "right"),
+            Column("downloads", "right"),
+            Column("likes", "right"),
+            Column("licence"),
+            Column("access"),
+        ),
+        rows=tuple(
+            (
+                each.repo_id,
+                each.model_type.value if each.model_type else "",
+                size(each.size or 0),
+                str(each.downloads),
+                str(each.likes),
+                each.licence or "",
+                "gated" if each.gated else "open",
+            )
+            for each in models
+        ),
+        empty="The Hub has nothing that fits.",
+    )
+
+
+def verify_message(report: VerifyReport) -> Message:
+    """What re-hashing found."""
+    if report.ok:
+        return Message(f"{report.model_id}: all {report.checked_files} files are as published.")
+    lines = [f"{report.model_id}: files differ from what was published."]
+    lines += [f"  corrupt: {path}" for path in report.corrupt]
+    lines += [f"  missing: {path}" for path in report.missing]
+    lines.append(f"%rmm download {report.model_id} fetches them again.")
+    return Message("\n".join(lines))
+
+
+def settings_table(model_id: str, config: Mapping[str, Any]) -> Table:
+    """A model's configuration."""
+    return Table(
+        columns=(Column("key"), Column("value")),
+        rows=tuple((key, repr(value)) for key, value in config.items()),
+        empty=f"{model_id} has no settings.",
+    )
+
+
+def settings_text(config: Mapping[str, Any]) -> str:
+    """A configuration in one line."""
+    return ", ".join(f"{key}={value!r}" for key, value in config.items())
+
+
+def progress_text(progress: ModelDownloadProgress | None) -> str:
+    """A download in one line, empty where there is none."""
+    if progress is None or progress.phase == "done":
+        return ""
+    if progress.phase != "downloading":
+        return f"{progress.phase.replace('_', ' ')}, {progress.progress:.0f} %"
+    parts = [f"{progress.progress:.0f} %", f"{size(progress.downloaded_bytes)} of {size(progress.total_bytes)}"]
+    if progress.bytes_per_second > 0:
+        parts.append(f"{size(progress.bytes_per_second)}/s")
+    if progress.estimated_time_remaining is not None:
+        parts.append(f"{duration(progress.estimated_time_remaining)} left")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: "42 s", "3 min", "2 h 5 min"."""
+    whole = max(0, round(seconds))
+    if whole < 90:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def event_text(event: ModelEvent) -> str:
+    """An event's data in one line, without its progress numbers' noise."""
+    shown = {key: value for key, value in event.data.items() if isinstance(value, str | int | float | bool)}
+    return ", ".join(f"{key}={value}" for key, value in shown.items())
+
+
+def _stage(description: ModelDescription) -> str:
+    return description.stage.replace("_", " ")
+
+
+def _note(description: ModelDescription) -> str:
+    if description.error:
+        return " — ".join(filter(None, (description.error, description.hint)))
+    return description.health_reason
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,117 @@
+"""The side panel's two comms.
+
+`rmm.rpc` carries the panel's commands and their answers, `rmm.events` the kernel's state to the
+panel. Two, because ipykernel 7.4 handles a message in the thread that last published on its comm:
+with one comm, an update caused by a running cell would make the next button wait for that cell.
+On `rmm.rpc` only answers are published, and the front end never sends on `rmm.events`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from comm import get_comm_manager
+
+from .comms import keep_own_thread
+from .messages import MessageHandler
+from .protocol import StateUpdate
+from .publisher import Changes
+from .publishers import publisher_of
+from .rows import Snapshot
+
+if TYPE_CHECKING:
+    from comm.base_comm import BaseComm
+
+    from ..manager import ModelManager
+
+__all__ = ["EVENTS_TARGET", "RPC_TARGET", "register"]
+
+RPC_TARGET = "rmm.rpc"
+EVENTS_TARGET = "rmm.events"
+
+_lock = threading.Lock()
+_open: dict[tuple[str, str], BaseComm] = {}
+
+
+def register() -> None:
+    """Let side panels connect to this kernel. Again: no change."""
+    comms = get_comm_manager()
+    comms.register_target(RPC_TARGET, _open_rpc)
+    comms.register_target(EVENTS_TARGET, _open_events)
+
+
+class _EventsView:
+    """One panel's stream of states."""
+
+    def __init__(self, comm: BaseComm) -> None:
+        self._comm = comm
+
+    def select(self, snapshot: Snapshot) -> Snapshot:
+        return snapshot
+
+    def publish(self, changes: Changes) -> None:
+        update = StateUpdate(
+            type="state",
+            revision=changes.revision,
+            rows=None if changes.rows is None else tuple(changes.rows.values()),
+            progress=None if changes.progress is None else dict(changes.progress),
+            summary=changes.summary,
+        )
+        self._comm.send(cast("dict[str, Any]", msgspec.to_builtins(update)))
+
+
+def _open_events(comm: BaseComm, message: Mapping[str, Any]) -> None:
+    publisher = publisher_of(_manager())
+    view = _EventsView(comm)
+    keep_own_thread(comm)
+    forget = _replace(comm, message)
+
+    def closed(_message: object) -> None:
+        publisher.detach(view)
+        forget()
+
+    comm.on_close(closed)
+    publisher.attach(view)
+
+
+def _open_rpc(comm: BaseComm, message: Mapping[str, Any]) -> None:
+    handler = MessageHandler(_manager)
+    keep_own_thread(comm)
+    forget = _replace(comm, message)
+
+    def received(received_message: Mapping[str, Any]) -> None:
+        content: object = received_message["content"].get("data")
+        handler.handle(content, received_message.get("buffers") or (), reply=comm.send)
+
+    comm.on_msg(received)
+    comm.on_close(lambda _message: forget())
+
+
+def _replace(comm: BaseComm, message: Mapping[str, Any]) -> Any:
+    """Close the comm that the same panel left open, as after a crash; returns what forgets this one."""
+    data: object = message["content"].get("data")
+    client: object = cast("dict[str, Any]", data).get("client") if isinstance(data, dict) else None
+    key = (comm.target_name, client if isinstance(client, str) and client else comm.comm_id)
+    with _lock:
+        former = _open.get(key)
+        _open[key] = comm
+    if former is not None:
+        # Closing from this side does not call the close callback.
+        former.handle_close(message)  # pyright: ignore[reportArgumentType]
+        former.close()
+
+    def forget() -> None:
+        with _lock:
+            if _open.get(key) is comm:
+                del _open[key]
+
+    return forget
+
+
+def _manager() -> ModelManager:
+    from ..default_manager import get_manager
+
+    return get_manager()

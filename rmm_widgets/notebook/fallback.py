@@ -1,0 +1,51 @@
+"""What is shown where no widget can be: static HTML and plain text of rows and progress.
+
+Used by saved notebooks, terminals and hosts without widgets. No scripts; every value is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..commands.render import SHOWN_ROWS, Column, Document, Table, environment, printable, size, to_html, to_text
+from .protocol import Progress, Row
+
+__all__ = ["bundle", "progress_html", "progress_line", "rows_table"]
+
+_PACKAGE = "rmm_widgets.notebook"
+
+
+def bundle(document: Document) -> dict[str, str]:
+    """A document as a MIME bundle."""
+    return {"text/plain": to_text(document, max_rows=SHOWN_ROWS), "text/html": to_html(document)}
+
+
+def rows_table(rows: Sequence[Row]) -> Table:
+    """The table of models, without anything that changes from run to run."""
+    return Table(
+        columns=(Column("id"), Column("type"), Column("status"), Column("health"), Column("note")),
+        rows=tuple(
+            (row.id, row.type.value, row.stage, row.health.value, " — ".join(filter(None, (row.error, row.hint))))
+            for row in rows
+        ),
+        empty="No models are registered.",
+    )
+
+
+def progress_line(row: Row, progress: Progress | None) -> str:
+    """One model in one line: what it is doing, how far it is, or what went wrong."""
+    if row.error:
+        return f"{row.id}: {' — '.join(filter(None, (row.error, row.hint)))}"
+    if progress is None or progress.phase == "done":
+        return f"{row.id}: {row.stage}"
+    amount = f", {size(progress.done)} of {size(progress.total)}" if progress.total else ""
+    return f"{row.id}: {row.stage}, {progress.percent:.0f} %{amount}"
+
+
+def progress_html(rows: Sequence[Row], progress: Mapping[str, Progress]) -> str:
+    """The same lines as HTML, with a bar where there is progress."""
+    lines = [
+        {"text": printable(progress_line(row, moving)), "percent": moving.percent if moving else None}
+        for row, moving in ((row, progress.get(row.id)) for row in rows[:SHOWN_ROWS])
+    ]
+    return environment(_PACKAGE).get_template("progress.html").render(lines=lines)

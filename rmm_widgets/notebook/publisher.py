@@ -1,0 +1,231 @@
+"""One thread that tells all views of a manager what changed.
+
+Owns when something is sent: at most ten times a second, only the parts that changed, and always
+the last state. What is sent is made by a callable; how it travels is the view's business. The
+thread starts with the first view and ends with the last one, or when the manager is closed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from ..errors import ManagerClosedError
+from .protocol import Progress, Row, Summary
+from .rows import Snapshot
+
+__all__ = ["Changes", "Publisher", "Source", "View", "changes", "everything"]
+
+INTERVAL = 0.1
+"""Seconds between two updates of a view."""
+
+IDLE = 1.0
+"""Seconds after which a source that says nothing is asked whether it is closed."""
+
+MANY_ROWS = 500
+MANY_ROWS_INTERVAL = 0.5
+"""Seconds between two sendings of more rows than MANY_ROWS: they are large and travel whole."""
+
+_log = logging.getLogger("rmm_widgets")
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts that a view has not seen yet; None stands for a part that did not change."""
+
+    revision: int
+    rows: Mapping[str, Row] | None = None
+    progress: Mapping[str, Progress] | None = None
+    summary: Summary | None = None
+
+    def __bool__(self) -> bool:
+        return not (self.rows is None and self.progress is None and self.summary is None)
+
+
+class View(Protocol):
+    """Something that shows a manager. Both methods are called on the publisher's thread."""
+
+    def select(self, snapshot: Snapshot) -> Snapshot:
+        """The part of the snapshot that this view shows."""
+        ...
+
+    def publish(self, changes: Changes) -> None:
+        """Send the changes; called only when there are any."""
+        ...
+
+
+def everything(now: Snapshot) -> Changes:
+    """All parts, for a view that has seen nothing yet."""
+    return Changes(revision=now.summary.revision, rows=now.rows, progress=now.progress, summary=now.summary)
+
+
+def changes(seen: Snapshot | None, now: Snapshot) -> Changes:
+    """What differs; a new revision alone is no difference that anybody can see."""
+    revision = now.summary.revision
+    if seen is None:
+        return everything(now)
+    summary_changed = msgspec.structs.replace(now.summary, revision=seen.summary.revision) != seen.summary
+    # Dicts compare without their order, which is the order of the rows on the screen.
+    rows_changed = now.rows != seen.rows or list(now.rows) != list(seen.rows)
+    return Changes(
+        revision=revision,
+        rows=now.rows if rows_changed else None,
+        progress=now.progress if now.progress != seen.progress else None,
+        summary=now.summary if summary_changed else None,
+    )
+
+
+class _Audience:
+    """One view and what it has been sent. Used by the publisher's thread only."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self._seen: Snapshot | None = None
+        self._rows_sent = float("-inf")
+
+    def tell(self, snapshot: Snapshot, now: float) -> bool:
+        """Send what is new; False when some of it has to wait for a later moment."""
+        selected = self.view.select(snapshot)
+        new = changes(self._seen, selected)
+        if not new:
+            return True
+        wait = new.rows is not None and self._too_soon(new.rows, now)
+        if wait:
+            new = msgspec.structs.replace(new, rows=None)
+            selected = msgspec.structs.replace(selected, rows=self._seen.rows if self._seen else {})
+        if new.rows is not None:
+            self._rows_sent = now
+        if new:
+            self.view.publish(new)
+        self._seen = selected
+        return not wait
+
+    def _too_soon(self, rows: Mapping[str, Row], now: float) -> bool:
+        return len(rows) > MANY_ROWS and now - self._rows_sent < MANY_ROWS_INTERVAL
+
+
+class Source(Protocol):
+    """What is published."""
+
+    def take(self) -> Snapshot:
+        """The snapshot of this moment; all views are detached after one that is the last, or a ManagerClosedError."""
+        ...
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have `callback` called, in any thread, when something changed; returns what ends that."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """True once the end has begun; looked at now and then, because an end need not be a change."""
+        ...
+
+
+class Publisher:
+    """Tells views about a source of snapshots."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._lock = threading.RLock()
+        self._audiences: dict[int, _Audience] = {}
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def attach(self, view: View) -> None:
+        """Tell this view everything soon, and then whatever changes. Attaching twice starts over."""
+        with self._lock:
+            self._audiences[id(view)] = _Audience(view)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="rmm-publisher", daemon=True)
+                self._thread.start()
+        self._wake.set()
+
+    def detach(self, view: View) -> None:
+        """Tell this view nothing more; returns at once, an update under way may still arrive."""
+        with self._lock:
+            self._audiences.pop(id(view), None)
+        self._wake.set()
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Detach all views and wait, `timeout` seconds at most, for the thread to end."""
+        with self._lock:
+            self._audiences.clear()
+            thread = self._thread
+        self._wake.set()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+
+    @property
+    def running(self) -> bool:
+        """True while the thread is there."""
+        return self._thread is not None
+
+    def _run(self) -> None:
+        atexit.register(self.close)
+        unsubscribe: Callable[[], None] | None = None
+        try:
+            unsubscribe = self._source.subscribe(self._wake.set)
+            while not self._is_over():
+                while not (self._wake.wait(IDLE) or self._source.closed):
+                    pass
+                # Cleared before the snapshot is taken: a change during it wakes the next round.
+                self._wake.clear()
+                started = time.monotonic()
+                if not self._tell_all():
+                    self._wake.set()
+                self._rest(INTERVAL - (time.monotonic() - started))
+        except ManagerClosedError:
+            self._forget_all()
+            self._is_over()
+        finally:
+            if unsubscribe is not None:
+                with contextlib.suppress(ManagerClosedError):
+                    unsubscribe()
+            atexit.unregister(self.close)
+
+    def _is_over(self) -> bool:
+        """Ends the thread when nobody listens; under the lock, so that `attach` starts a new one."""
+        with self._lock:
+            if self._audiences:
+                return False
+            self._thread = None
+            return True
+
+    def _forget_all(self) -> None:
+        with self._lock:
+            self._audiences.clear()
+
+    def _rest(self, seconds: float) -> None:
+        # Not on `_wake`: changes must not shorten the pause, they are what it collects.
+        if seconds > 0 and self._audiences:
+            time.sleep(seconds)
+
+    def _tell_all(self) -> bool:
+        """Tell every view; False when one of them has to hear more later."""
+        with self._lock:
+            audiences = list(self._audiences.values())
+        if not audiences:
+            return True
+        try:
+            snapshot = self._source.take()
+        except ManagerClosedError:
+            raise
+        except Exception:  # noqa: BLE001 - a bug elsewhere must not end the thread for good
+            _log.warning("the views could not be updated; the next change tries again", exc_info=True)
+            return True
+        complete = True
+        for audience in audiences:
+            try:
+                complete = audience.tell(snapshot, time.monotonic()) and complete
+            except Exception:  # noqa: BLE001 - one broken view must not stop the others
+                _log.warning("a view could not be updated and is left alone", exc_info=True)
+                self.detach(audience.view)
+        if snapshot.last:
+            self._forget_all()
+        return complete

@@ -1,0 +1,132 @@
+"""From the manager's records to what views show: rows, progress, the head line, the fitting buttons.
+
+Pure. When and to whom it is sent is decided in `publisher`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..types import ModelDownloadProgress, Statistics
+from .protocol import Action, Progress, Row, Summary
+
+if TYPE_CHECKING:
+    from ..manager import ModelManager
+    from ..runtime.entry import ModelDescription
+
+__all__ = ["Snapshot", "actions", "only", "progress", "row", "summary", "take_snapshot"]
+
+_TRANSFERS = frozenset({"queued", "resolving", "downloading", "verifying", "paused", "cancelling"})
+"""Stages whose progress is shown; the last numbers of what has ended are not news."""
+
+_ACTIONS: Mapping[str, tuple[Action, ...]] = {
+    "registered": ("download",),
+    "queued": ("pause", "cancel"),
+    "resolving": ("pause", "cancel"),
+    "downloading": ("pause", "cancel"),
+    "verifying": ("pause", "cancel"),
+    "paused": ("resume", "cancel"),
+    "downloaded": ("load",),
+    "waiting": ("cancel",),
+    "loading": ("cancel",),
+    "loaded": ("unload", "health"),
+}
+"""What fits in each stage; nothing fits in one that is missing here, because it is about to end."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything views show, at one moment. Rows and progress are by model id; `last` if nothing will follow."""
+
+    rows: Mapping[str, Row]
+    progress: Mapping[str, Progress]
+    summary: Summary
+    last: bool = False
+
+
+def take_snapshot(manager: ModelManager, version: str) -> Snapshot:
+    """What the manager's views should show now; also of a manager that is closed."""
+    # The revision is read first: a change in between makes it too old, never too new.
+    revision = manager.get_state().revision
+    models = manager.describe_all()
+    return Snapshot(
+        rows={each.info.model_id: row(each) for each in models},
+        progress={
+            each.info.model_id: progress(each.progress)
+            for each in models
+            if each.progress is not None and each.stage in _TRANSFERS
+        },
+        summary=summary(manager.get_statistics(), revision, version),
+    )
+
+
+def row(description: ModelDescription) -> Row:
+    """One model of the table."""
+    info = description.info
+    return Row(
+        id=info.model_id,
+        type=info.model_type,
+        repo=info.repo_id,
+        description=info.description,
+        size=description.size_on_disk or info.total_size_estimate,
+        status=description.status,
+        stage=description.stage.value,
+        health=description.health,
+        health_reason=description.health_reason,
+        error=description.error,
+        hint=description.hint,
+        memory=description.memory_bytes,
+        device=description.device,
+        placement=description.placement,
+        actions=actions(description),
+    )
+
+
+def actions(description: ModelDescription) -> tuple[Action, ...]:
+    """The buttons that fit now, in order."""
+    if description.stage == "error":
+        if description.placement:
+            return ("unload",)  # its worker is still there, as after an unload that failed
+        return ("load",) if description.on_disk else ("download",)
+    return _ACTIONS.get(description.stage, ())
+
+
+def progress(record: ModelDownloadProgress) -> Progress:
+    """How far a download is, in the few numbers a bar needs."""
+    return Progress(
+        phase=record.phase,
+        percent=round(record.progress, 1),
+        done=record.downloaded_bytes,
+        total=record.total_bytes,
+        rate=round(record.bytes_per_second),
+        eta=None if record.estimated_time_remaining is None else round(record.estimated_time_remaining, 1),
+        file=record.current_file or "",
+        files_done=record.files_done,
+        files_total=record.files_total,
+    )
+
+
+def summary(statistics: Statistics, revision: int, version: str) -> Summary:
+    """The head line."""
+    return Summary(
+        version=version,
+        revision=revision,
+        models=statistics.total_models,
+        downloaded=statistics.downloaded_models,
+        loaded=statistics.loaded_models,
+        downloads=statistics.active_downloads,
+        queued=statistics.queued_downloads + statistics.queued_loads,
+        memory=statistics.total_memory_usage,
+    )
+
+
+def only(snapshot: Snapshot, model_ids: Iterable[str]) -> Snapshot:
+    """The snapshot of some models only, in the order given; the head line stays."""
+    chosen = list(model_ids)
+    return Snapshot(
+        rows={id_: snapshot.rows[id_] for id_ in chosen if id_ in snapshot.rows},
+        progress={id_: snapshot.progress[id_] for id_ in chosen if id_ in snapshot.progress},
+        summary=snapshot.summary,
+    )

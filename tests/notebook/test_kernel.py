@@ -1,0 +1,188 @@
+"""The whole face in a real kernel: the extension, magics, widgets, comms, and nothing left when it ends."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager, start_new_kernel
+
+from rmm_widgets.demo.server import DemoHub
+
+pytestmark = pytest.mark.slow
+LONG = 60.0
+
+Message = dict[str, Any]
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+class Kernel:
+    """A kernel with the extension loaded."""
+
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
+        self.manager = manager
+        self.client = client
+        self.comm_messages: list[Message] = []
+
+    def run(self, code: str) -> list[Message]:
+        """Everything that the cell published; comm messages are also kept."""
+        sent = self.client.execute(code)
+        messages: list[Message] = []
+        while True:
+            message = self.next_message()
+            if message["parent_header"].get("msg_id") != sent:
+                continue
+            messages.append(message)
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                return messages
+
+    def next_message(self) -> Message:
+        message = self.client.get_iopub_msg(timeout=LONG)
+        if message["msg_type"].startswith("comm_"):
+            self.comm_messages.append(message)
+        return message
+
+    def result(self, code: str) -> Message:
+        """The data of the cell's result."""
+        messages = self.run(code)
+        return next(each["content"]["data"] for each in messages if each["msg_type"] == "execute_result")
+
+    def wait_for(self, condition: Any) -> Message:
+        """The first comm message, kept or to come, that fits."""
+        ends = time.monotonic() + LONG
+        seen = 0
+        while time.monotonic() < ends:
+            for message in self.comm_messages[seen:]:
+                if condition(message["content"]):
+                    return message["content"]
+            seen = len(self.comm_messages)
+            try:
+                self.next_message()
+            except queue.Empty:
+                break
+        raise AssertionError(f"no such message among {len(self.comm_messages)}")
+
+    def send(self, comm_id: str, data: object) -> None:
+        """A comm message from the front end."""
+        self.client.shell_channel.send(self.client.session.msg("comm_msg", {"comm_id": comm_id, "data": data}))
+
+
+@pytest.fixture
+def kernel(hub: DemoHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
+    monkeypatch.setenv("RMM_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    before = set(psutil.Process().children(recursive=True))
+    manager, client = start_new_kernel(kernel_name="python3", startup_timeout=LONG)
+    try:
+        kernel = Kernel(manager, client)
+        kernel.run("%load_ext rmm_widgets")
+        yield kernel
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel()
+        manager.context.destroy(linger=0)
+    _, alive = psutil.wait_procs(set(psutil.Process().children(recursive=True)) - before, timeout=LONG)
+    assert not alive
+
+
+def errors(messages: list[Message]) -> list[Message]:
+    return [each["content"] for each in messages if each["msg_type"] == "error"]
+
+
+def test_a_session(kernel: Kernel) -> None:
+    assert not errors(kernel.run("%%rmm\nadd rmm-demo/minilm-toy --as toy\npin toy\ndownload toy --wait"))
+    listing = kernel.result("%rmm ls")
+    assert "minilm-toy" in listing["text/html"]
+    assert "downloaded" in listing["text/plain"]
+    assert kernel.result("models = %rmm ls\nlen(models), models[0].on_disk")["text/plain"] == "(1, True)"
+
+
+def test_an_error_is_one_line_and_fails_the_cell(kernel: Kernel) -> None:
+    (error,) = errors(kernel.run("%rmm downlaod x"))
+    assert error["ename"] == "InvalidCommandError"
+    (line,) = error["traceback"]
+    assert line.startswith("\x1b[31mthere is no command 'downlaod' — Did you mean download")
+    assert kernel.client.get_shell_msg(timeout=LONG)
+
+
+def test_the_panel_shows_commands_and_keeps_up(kernel: Kernel) -> None:
+    shown = kernel.result("%rmm")
+    comm_id = shown[VIEW]["model_id"]
+    assert "No models are registered" in shown["text/html"]
+    assert kernel.result("%rmm")[VIEW]["model_id"] == comm_id, "one panel, however often it is shown"
+    command = {"kind": "rmm/cmd", "rid": "1", "name": "add", "args": {"repo": "rmm-demo/minilm-toy"}}
+    kernel.send(comm_id, {"method": "custom", "content": command})
+    reply = kernel.wait_for(lambda content: content.get("data", {}).get("content", {}).get("rid") == "1")
+    assert reply["data"]["content"]["value"] == {"id": "minilm-toy"}
+    command = {"kind": "rmm/cmd", "rid": "2", "name": "download", "args": {"model_id": "minilm-toy"}}
+    kernel.send(comm_id, {"method": "custom", "content": command})
+
+    def downloaded(content: Message) -> bool:
+        rows = content.get("data", {}).get("state", {}).get("_rows", [])
+        return content["comm_id"] == comm_id and any(row["status"] == "downloaded" for row in rows)
+
+    assert kernel.wait_for(downloaded)
+
+
+def test_the_side_panel_connects(kernel: Kernel) -> None:
+    kernel.run("__import__('rmm_widgets.notebook.bridge', fromlist=['register']).register()")
+    session, channel = kernel.client.session, kernel.client.shell_channel
+    for target, comm_id in (("rmm.events", "e1"), ("rmm.rpc", "r1")):
+        content = {"comm_id": comm_id, "target_name": target, "data": {"client": "tab"}}
+        channel.send(session.msg("comm_open", content))
+    kernel.send("r1", {"kind": "rmm/cmd", "rid": "h", "name": "hello", "args": {}})
+    hello = kernel.wait_for(lambda content: content["comm_id"] == "r1")
+    assert hello["data"]["value"]["protocol"] == 1
+    first = kernel.wait_for(lambda content: content["comm_id"] == "e1")
+    assert first["data"]["type"] == "state"
+    assert first["data"]["rows"] == []
+
+
+def test_a_job_is_a_widget_and_stays_after_the_work(kernel: Kernel) -> None:
+    kernel.run("%rmm add rmm-demo/vit-digits")
+    shown = kernel.result("job = %rmm download vit-digits\njob")
+    assert shown["text/plain"].startswith("vit-digits: ")
+    kernel.run("job.result(60)")
+    assert kernel.result("job")["text/plain"].startswith("vit-digits: downloaded")
+
+
+def test_waiting_is_interruptible_and_the_work_goes_on(kernel: Kernel, hub: DemoHub) -> None:
+    kernel.run(
+        "import asyncio, rmm_widgets, threading\n"
+        "gate = threading.Event()\n"
+        "class Slow(rmm_widgets.BaseModel):\n"
+        "    async def download(self):\n"
+        "        while not gate.is_set(): await asyncio.sleep(0.01)\n"
+        "    async def load(self, config=None): pass\n"
+        "    async def unload(self): pass\n"
+        "    async def health_check(self): return rmm_widgets.ModelHealth.HEALTHY\n"
+        "    async def is_available(self): return gate.is_set()\n"
+        "info = rmm_widgets.ModelInfo('slow', 'embedding_model', 'a/b')\n"
+        "rmm_widgets.get_manager().register_model(info, model=Slow('slow', 'embedding_model'))\n"
+    )
+    sent = kernel.client.execute("print('waiting')\n%rmm download slow --wait", stop_on_error=False)
+    while kernel.next_message()["msg_type"] != "stream":
+        pass
+    time.sleep(0.5)  # into the wait; an interrupt before it would end the cell as well, only with another text
+    kernel.manager.interrupt_kernel()
+    error: Message = {}
+    idle = False
+    while not idle:
+        message = kernel.next_message()
+        if message["parent_header"].get("msg_id") == sent:
+            error = message["content"] if message["msg_type"] == "error" else error
+            idle = message["content"].get("execution_state") == "idle"
+    assert "goes on — cancel it with %rmm cancel slow" in error["traceback"][0]
+    assert len(error["traceback"]) == 1
+    kernel.run("gate.set()")
+    done = kernel.result("rmm_widgets.get_manager().download_model('slow').result(60) is None or True")
+    assert done["text/plain"] == "True"

@@ -1,0 +1,387 @@
+"""The widgets: state reaches the front end, messages come back, and nobody else writes the state."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rmm_widgets.errors import FrontEndNotBuiltError, ModelNotRegisteredError
+from rmm_widgets.manager import ModelManager
+from rmm_widgets.notebook import bundles
+from rmm_widgets.notebook.panel import shared_panel
+from rmm_widgets.notebook.publishers import publisher_of
+from rmm_widgets.notebook.widgets import DownloadProgress, HealthBadge, ManagerWidget, ModelManagerPanel
+from rmm_widgets.types import ModelStatus
+
+from ..commands.custom import Echo, info
+from .conftest import LONG, RecordingComm
+
+pytestmark = pytest.mark.usefixtures("front_end")
+
+
+def command(name: str, rid: str = "1", **args: object) -> dict[str, Any]:
+    return {"method": "custom", "content": {"kind": "rmm/cmd", "rid": rid, "name": name, "args": args}}
+
+
+def row(comm: RecordingComm, model_id: str = "echo") -> dict[str, Any]:
+    return next(each for each in comm.state()["_rows"] if each["id"] == model_id)
+
+
+def test_the_opening_state_is_complete(manager: ModelManager, echo: Echo, comms: list[RecordingComm]) -> None:
+    panel = ModelManagerPanel(manager)
+    (comm,) = comms
+    state = comm.sent[0]["data"]["state"]
+    assert row(comm)["stage"] == "registered"
+    assert row(comm)["actions"] == ["download"]
+    assert state["_summary"]["models"] == 1
+    assert state["_model_ids"] is None
+    assert state["_esm"] == "/* panel.js */"
+    assert state["_css"] == "/* rmm.css */"
+    panel.close()
+
+
+def test_changes_arrive_and_the_final_state_too(manager: ModelManager, echo: Echo, comms: list[RecordingComm]) -> None:
+    panel = ModelManagerPanel(manager)
+    (comm,) = comms
+    echo.gate.clear()
+    job = manager.load_model("echo")
+    comm.wait(lambda _sent: row(comm)["status"] in {"downloading", "loading"})
+    echo.gate.set()
+    job.result(LONG)
+    comm.wait(lambda _sent: row(comm)["stage"] == "loaded" and comm.state()["_summary"]["loaded"] == 1)
+    assert row(comm)["actions"] == ["unload", "health"]
+    panel.close()
+
+
+def test_a_widget_of_some_models_shows_and_commands_only_these(
+    manager: ModelManager, echo: Echo, comms: list[RecordingComm]
+) -> None:
+    manager.register_model(info("other"), model=Echo(info("other")))
+    badge = HealthBadge(manager, "echo")
+    (comm,) = comms
+    assert [each["id"] for each in comm.state()["_rows"]] == ["echo"]
+    assert comm.state()["_model_ids"] == ["echo"]
+    comm.receive(command("download", model_id="other"))
+    comm.receive(command("add", "2", repo="rmm-demo/minilm-toy"))
+    comm.wait(lambda _sent: len(comm.replies()) == 2)
+    assert not any(reply["ok"] for reply in comm.replies())
+    assert manager.get_model_status("other") is ModelStatus.NOT_DOWNLOADED
+    assert badge.refused_messages == 2
+    badge.close()
+
+
+def test_a_button_starts_work_and_is_answered_before_it_ends(
+    manager: ModelManager, echo: Echo, comms: list[RecordingComm]
+) -> None:
+    panel = ModelManagerPanel(manager)
+    (comm,) = comms
+    echo.gate.clear()
+    comm.receive(command("load", "r1", model_id="echo"))
+    assert comm.replies() == [{"kind": "rmm/reply", "rid": "r1", "ok": True}]
+    assert manager.get_model_status("echo") is not ModelStatus.LOADED
+    comm.receive(command("cancel", "r2", model_id="echo"))
+    echo.gate.set()
+    assert [reply["ok"] for reply in comm.replies()] == [True, True]
+    panel.close()
+
+
+def test_unknown_models_and_arguments_are_closed() -> None:
+    with pytest.raises(TypeError):
+        ModelManagerPanel(layout="x")  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        HealthBadge(models=1)  # type: ignore[call-arg]
+
+
+def test_an_unknown_model_is_named(manager: ModelManager, echo: Echo, comms: list[RecordingComm]) -> None:
+    with pytest.raises(ModelNotRegisteredError, match="'ecko'"):
+        HealthBadge(manager, "ecko")
+    with pytest.raises(TypeError, match="sequence"):
+        ModelManagerPanel(manager, model_ids="echo")
+    assert comms == []
+
+
+def test_a_missing_front_end_says_what_to_run(
+    manager: ModelManager, comms: list[RecordingComm], front_end: Path
+) -> None:
+    (front_end / "panel.js").unlink()
+    bundles.read_bundle.cache_clear()
+    with pytest.raises(FrontEndNotBuiltError, match=r"panel\.js") as caught:
+        ModelManagerPanel(manager)
+    assert "make dev" in caught.value.hint
+    assert comms == []
+
+
+def test_S15_the_front_end_cannot_write_state(manager: ModelManager, echo: Echo, comms: list[RecordingComm]) -> None:
+    panel = ModelManagerPanel(manager)
+    (comm,) = comms
+    before = panel.get_state()
+    count = len(comm.sent)
+    for name in (*panel.keys, "nonsense", "__class__"):
+        comm.receive({"method": "update", "state": {name: "hostile"}, "buffer_paths": []})
+    comm.receive({"method": "update", "state": dict.fromkeys(panel.keys, 0)})
+    assert panel.get_state() == before
+    comm.wait(lambda sent: any("_esm" in each["data"].get("state", {}) for each in sent[count:]))
+    after = {key: value for key, value in comm.state().items() if key in before}
+    before.pop("layout")
+    after.pop("layout", None)
+    assert after == json.loads(json.dumps(before))
+    panel.close()
+
+
+def hostile_message(draw: random.Random, depth: int = 0) -> object:
+    kinds = ("text", "number", "none", "list", "dict", "command", "deep", "big")
+    kind = draw.choice(kinds if depth < 3 else kinds[:3])
+    if kind == "text":
+        return draw.choice(("", "custom", "update", "rmm/cmd", "echo", "\x00", "\ud800", "x" * 300, "${x}", "<b>"))
+    if kind == "number":
+        return draw.choice((0, -1, 2**70, 1.5, float("nan"), True))
+    if kind == "none":
+        return None
+    if kind == "list":
+        return [hostile_message(draw, depth + 1) for _ in range(draw.randrange(4))]
+    if kind == "deep":
+        deep: object = "x"
+        for _ in range(5000):
+            deep = [deep]
+        return deep
+    if kind == "big":
+        return "x" * draw.choice((70_000, 1_000_000))
+    if kind == "dict":
+        keys = ("method", "content", "state", "kind", "rid", "name", "args", "model_id", "buffer_paths", 7, None)
+        return {draw.choice(keys): hostile_message(draw, depth + 1) for _ in range(draw.randrange(5))}
+    names = ("load", "download", "health", "log", "search", "add", "eval", "__class__", "pin", "config", "rm", "allow")
+    arguments = (
+        {},
+        {"model_id": "nope"},
+        {"model_id": 7},
+        {"model_id": "echo", "isolation": "kernel"},
+        {"model_id": "echo", "allow_unsafe": True},
+        {"model_id": ["echo"]},
+        {"query": 1},
+        {"repo": "../../etc"},
+        hostile_message(draw, depth + 1),
+    )
+    content = {"kind": "rmm/cmd", "rid": str(draw.random()), "name": draw.choice(names), "args": draw.choice(arguments)}
+    return {"method": "custom", "content": content}
+
+
+def test_S15_S17_fuzzed_messages_get_one_answer_each_and_change_nothing(
+    manager: ModelManager, echo: Echo, comms: list[RecordingComm]
+) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201
+    draw = random.Random(seed)
+    panel = ModelManagerPanel(manager)
+    (comm,) = comms
+    before, revision = panel.get_state(), manager.get_state().revision
+    answered, silent = 0, 0
+    for _ in range(2000):
+        message = hostile_message(draw)
+        buffers = (b"x",) if draw.random() < 0.05 else ()
+        comm.receive(message, buffers)
+        method = message.get("method") if isinstance(message, dict) else None
+        is_update = method == "update" and isinstance(message.get("state"), dict)  # type: ignore[union-attr]
+        if method == "request_state" or is_update:
+            silent += 1
+        else:
+            answered += 1
+        assert len(comm.replies()) == answered
+    panel_after = panel.get_state()
+    assert panel_after == before
+    assert manager.get_state().revision == revision
+    accepted = [reply for reply in comm.replies() if reply["ok"]]
+    assert all(isinstance(reply["value"], list) for reply in accepted), "only the log may be read"
+    assert all(reply["error"]["message"] for reply in comm.replies() if not reply["ok"])
+    assert panel.refused_messages == answered - len(accepted)
+    panel.close()
+
+
+def test_S15_a_replayed_message_does_the_same_again_and_no_more(
+    manager: ModelManager, echo: Echo, comms: list[RecordingComm]
+) -> None:
+    panel = ModelManagerPanel(manager)
+    (comm,) = comms
+    for _ in range(50):
+        comm.receive(command("load", model_id="echo"))
+    comm.wait(lambda _sent: row(comm)["stage"] == "loaded")
+    assert echo.loads == 1
+    assert len(comm.replies()) == 50
+    panel.close()
+
+
+def test_search_and_add_are_answered_when_the_hub_has(manager: ModelManager, comms: list[RecordingComm]) -> None:
+    panel = ModelManagerPanel(manager)
+    (comm,) = comms
+    comm.receive(command("search", "s", query="minilm"))
+    comm.wait(lambda _sent: len(comm.replies()) == 1)
+    (found,) = comm.replies()[0]["value"]
+    assert found["repo"] == "rmm-demo/minilm-toy"
+    comm.receive(command("add", "a", repo=found["repo"]))
+    comm.wait(lambda _sent: len(comm.replies()) == 2)
+    assert comm.replies()[1] == {"kind": "rmm/reply", "rid": "a", "ok": True, "value": {"id": "minilm-toy"}}
+    comm.receive(command("add", "b", repo="rmm-demo/none"))
+    comm.wait(lambda _sent: len(comm.replies()) == 3)
+    assert comm.replies()[2]["error"]["type"] == "RepositoryNotFoundError"
+    comm.wait(lambda _sent: bool(comm.state()["_rows"]))
+    panel.close()
+
+
+def test_ping_and_log(manager: ModelManager, echo: Echo, comms: list[RecordingComm]) -> None:
+    panel = ModelManagerPanel(manager)
+    (comm,) = comms
+    comm.receive(command("ping"))
+    comm.receive(command("log"))
+    hello, log = (reply["value"] for reply in comm.replies())
+    assert hello["protocol"] == 1
+    assert log[0]["id"] == "echo"
+    assert log[0]["action"] == "registered"
+    panel.close()
+
+
+def test_reprs_are_stable(manager: ModelManager, echo: Echo, comms: list[RecordingComm]) -> None:
+    shown = [
+        repr(widget)
+        for widget in (
+            ModelManagerPanel(manager),
+            ModelManagerPanel(manager, model_ids=["echo"]),
+            HealthBadge(manager, "echo"),
+            DownloadProgress(manager),
+        )
+    ]
+    assert shown == [
+        "ModelManagerPanel()",
+        "ModelManagerPanel(model_ids=['echo'])",
+        "HealthBadge(model_ids=['echo'])",
+        "DownloadProgress()",
+    ]
+
+
+def test_N5_a_widget_carries_a_static_table(manager: ModelManager, comms: list[RecordingComm]) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    manager.register_model(info(hostile), model=Echo(info(hostile)))
+    panel = ModelManagerPanel(manager)
+    bundle = panel._repr_mimebundle_()
+    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == panel.model_id
+    assert "<img" not in bundle["text/html"]
+    assert "&lt;img" in bundle["text/html"]
+    assert "<script" not in bundle["text/html"]
+    assert hostile in bundle["text/plain"]
+    progress = DownloadProgress(manager)._repr_mimebundle_()
+    assert "<img" not in progress["text/html"]
+    assert hostile in progress["text/plain"]
+    panel.close()
+
+
+def test_progress_of_jobs(manager: ModelManager, echo: Echo, comms: list[RecordingComm]) -> None:
+    echo.gate.clear()
+    job = manager.download_model("echo")
+    widget = DownloadProgress([job], manager=manager)
+    (comm,) = comms
+    comm.wait(lambda _sent: bool(comm.state()["_progress"]))
+    assert row(comm)["actions"] == ["pause", "cancel"]
+    echo.gate.set()
+    job.result(LONG)
+    comm.wait(lambda _sent: row(comm)["stage"] == "downloaded")
+    assert comm.state()["_progress"] == {}
+    assert comm.state()["_summary"] == {}
+    with pytest.raises(TypeError):
+        DownloadProgress(job, model_ids=["echo"])
+    widget.close()
+
+
+def test_one_panel_per_manager_until_it_is_closed(manager: ModelManager, comms: list[RecordingComm]) -> None:
+    panel = shared_panel(manager)
+    assert shared_panel(manager) is panel
+    panel.close()
+    assert shared_panel(manager) is not panel
+    assert len(comms) == 2
+
+
+def test_N3_the_rate_is_bounded_per_view(manager: ModelManager, echo: Echo, comms: list[RecordingComm]) -> None:
+    widgets: list[ManagerWidget] = [ModelManagerPanel(manager) for _ in range(20)]
+    started = time.monotonic()
+    for number in range(100):
+        manager.update_model_config("echo", {"n": number})
+        manager.pin("echo")
+        manager.unpin("echo")
+    manager.load_model("echo").result(LONG)
+    for comm in comms:
+        comm.wait(lambda _sent, comm=comm: row(comm)["stage"] == "loaded")
+    took = time.monotonic() - started
+    assert all(len(comm.sent) <= 10 * took + 3 for comm in comms)
+    for widget in widgets:
+        widget.close()
+
+
+def test_the_publisher_ends_with_the_last_widget_or_the_manager(
+    manager: ModelManager, echo: Echo, comms: list[RecordingComm]
+) -> None:
+    first, second = ModelManagerPanel(manager), HealthBadge(manager, "echo")
+    publisher = publisher_of(manager)
+    first.close()
+    assert publisher.running
+    second.close()
+    deadline = time.monotonic() + LONG
+    while publisher.running and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not publisher.running
+    panel = ModelManagerPanel(manager)
+    manager.load_model("echo").result(LONG)
+    comm = comms[-1]
+    manager.close()
+    comm.wait(lambda _sent: row(comm)["stage"] == "downloaded")
+    while publisher.running and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not publisher.running
+    comm.receive(command("load", model_id="echo"))
+    assert comm.replies()[-1]["error"]["type"] == "ManagerClosedError"
+    panel.close()
+
+
+def test_widgets_survive_threads_that_write_read_and_close(
+    manager: ModelManager, echo: Echo, comms: list[RecordingComm]
+) -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    errors: list[BaseException] = []
+    try:
+        panel = ModelManagerPanel(manager)
+        (comm,) = comms
+        ends = time.monotonic() + 1.5
+
+        def repeat(work: Any) -> None:
+            try:
+                while time.monotonic() < ends:
+                    work()
+            except BaseException as error:
+                errors.append(error)
+
+        def load_and_unload() -> None:
+            manager.load_model("echo").result(LONG)
+            manager.unload_model("echo").result(LONG)
+
+        works = (
+            load_and_unload,
+            lambda: comm.receive({"method": "update", "state": {"_rows": [], "_progress": {"x": 1}}}),
+            lambda: comm.receive({"method": "request_state"}),
+            lambda: comm.receive(command("ping")),
+            panel._repr_mimebundle_,
+        )
+        threads = [threading.Thread(target=repeat, args=(work,)) for work in works]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not errors
+    manager.load_model("echo").result(LONG)
+    comm.wait(lambda _sent: row(comm)["stage"] == "loaded")
+    panel.close()
