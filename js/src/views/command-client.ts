@@ -1,0 +1,88 @@
+/** Sends commands to the kernel and matches the replies to them. */
+import { COMMAND_KIND, type Command, type CommandError, REPLY_KIND, type Reply } from "../protocol/schema";
+import type { ViewModel } from "./view-model";
+
+/** A command that the kernel refused, or that nobody answered. */
+export class CommandFailed extends Error {
+  readonly type: string;
+  readonly hint: string;
+
+  constructor(error: CommandError) {
+    super(error.message);
+    this.type = error.type;
+    this.hint = error.hint;
+  }
+}
+
+interface Pending {
+  resolve(value: unknown): void;
+  reject(error: CommandFailed): void;
+  timer: ReturnType<typeof setTimeout>;
+}
+
+const NO_ANSWER: CommandError = {
+  type: "NoAnswer",
+  message: "The kernel has not answered yet.",
+  hint: "It may be busy with a cell; the command then runs when the cell ends.",
+};
+
+export class CommandClient {
+  readonly #model: ViewModel;
+  readonly #pending = new Map<string, Pending>();
+  // Every view of a model sees every reply; the prefix tells whose it is. Not crypto.randomUUID: it is missing on http.
+  readonly #prefix = Math.random().toString(36).slice(2, 12);
+  #count = 0;
+
+  constructor(model: ViewModel, until: AbortSignal) {
+    this.#model = model;
+    model.on("msg:custom", this.#receive);
+    until.addEventListener("abort", () => {
+      model.off("msg:custom", this.#receive);
+      for (const pending of this.#pending.values()) {
+        clearTimeout(pending.timer);
+      }
+      this.#pending.clear();
+    });
+  }
+
+  /**
+   * Sends a command and waits for its reply.
+   *
+   * @param timeout milliseconds until the request is given up
+   * @throws CommandFailed where the kernel says no, or says nothing in time
+   */
+  request(name: string, args: Record<string, unknown>, timeout: number): Promise<unknown> {
+    this.#count += 1;
+    const rid = `${this.#prefix}-${this.#count}`;
+    const command: Command = { kind: COMMAND_KIND, rid, name, args };
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#pending.delete(rid);
+        reject(new CommandFailed(NO_ANSWER));
+      }, timeout);
+      this.#pending.set(rid, { resolve, reject, timer });
+      this.#model.send(command);
+    });
+  }
+
+  readonly #receive = (content: unknown): void => {
+    if (!isReply(content)) {
+      return;
+    }
+    const pending = this.#pending.get(content.rid);
+    if (!pending) {
+      return;
+    }
+    this.#pending.delete(content.rid);
+    clearTimeout(pending.timer);
+    if (content.ok) {
+      pending.resolve(content.value);
+    } else {
+      pending.reject(new CommandFailed(content.error ?? { type: "Error", message: "The command failed.", hint: "" }));
+    }
+  };
+}
+
+function isReply(content: unknown): content is Reply {
+  return typeof content === "object" && content !== null && (content as Partial<Reply>).kind === REPLY_KIND;
+}

@@ -1,0 +1,34 @@
+/** Where the arrow keys lead inside the grid. Pure. */
+
+/** The row that a key leads to, or null where the key does not move between rows. */
+export function nextIndex(key: string, index: number, rows: number, page: number): number | null {
+  const last = rows - 1;
+  switch (key) {
+    case "ArrowDown":
+      return Math.min(last, index + 1);
+    case "ArrowUp":
+      return Math.max(0, index - 1);
+    case "PageDown":
+      return Math.min(last, index + page);
+    case "PageUp":
+      return Math.max(0, index - page);
+    case "Home":
+      return 0;
+    case "End":
+      return last;
+    default:
+      return null;
+  }
+}
+
+/** The button of a row that a key leads to (-1: the row itself), or null where the key does not move inside a row. */
+export function stepInRow(key: string, button: number, buttons: number): number | null {
+  switch (key) {
+    case "ArrowRight":
+      return Math.min(buttons - 1, button + 1);
+    case "ArrowLeft":
+      return Math.max(-1, button - 1);
+    default:
+      return null;
+  }
+}

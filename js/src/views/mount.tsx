@@ -1,0 +1,22 @@
+/** Puts a view into an element of the host. */
+import { type ComponentType, render } from "preact";
+import { ViewState } from "./state";
+import type { ViewModel } from "./view-model";
+
+export type View = ComponentType<{ state: ViewState }>;
+
+/** Draws `View` over `model` into `element`; returns what takes it away again. */
+export function mount(View: View, model: ViewModel, element: HTMLElement): () => void {
+  const state = new ViewState(model);
+  const root = document.createElement("div");
+  root.className = "rmm-root";
+  // JupyterLab's single-key shortcuts must not fire while the user types or walks through the table.
+  root.dataset.lmSuppressShortcuts = "true";
+  element.append(root);
+  render(<View state={state} />, root);
+  return () => {
+    render(null, root);
+    root.remove();
+    state.dispose();
+  };
+}

@@ -1,0 +1,49 @@
+/** Progress bars: how far a download is, or that something moves. */
+import type { ReadonlySignal } from "@preact/signals";
+import { useComputed } from "@preact/signals";
+import type { Progress, Row } from "../protocol/schema";
+import { clampPercent, progressWords, statusWords } from "./format";
+
+const MOVING: ReadonlySet<Row["status"]> = new Set(["downloading", "loading"]);
+
+/** True for a row that shows a bar. */
+export function isMoving(row: Row): boolean {
+  return MOVING.has(row.status);
+}
+
+interface BarProps {
+  readonly row: Row;
+  readonly progress: ReadonlySignal<Readonly<Record<string, Progress>>>;
+}
+
+/** The bar of a moving row with its figures and current file; redrawn alone when only the figures change. */
+export function ProgressBar({ row, progress }: BarProps) {
+  const current = useComputed(() => progress.value[row.id]).value;
+  if (row.status !== "downloading") {
+    return (
+      <div class="rmm-bar" role="progressbar" aria-label={row.id} aria-valuetext={statusWords(row)} data-endless />
+    );
+  }
+  const percent = clampPercent(current?.percent ?? 0);
+  const text = current ? progressWords(current) : statusWords(row);
+  const file = current?.file ?? "";
+  return (
+    <div class="rmm-progress">
+      <div
+        class="rmm-bar"
+        role="progressbar"
+        aria-label={row.id}
+        aria-valuemin={0}
+        aria-valuemax={100}
+        aria-valuenow={Math.floor(percent)}
+        aria-valuetext={text}
+      >
+        <div class="rmm-bar-done" style={{ width: `${percent}%` }} />
+      </div>
+      <div class="rmm-small" title={file || undefined}>
+        {text}
+        {file && <span class="rmm-file"> {file}</span>}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,19 @@
+/**
+ * The little that a view asks of its host.
+ *
+ * An anywidget model satisfies it, and so does the side panel's connection. Views know nothing else of Jupyter.
+ */
+export interface ViewModel {
+  /** The current value of a piece of kernel state, for example `_rows`. */
+  get(name: string): unknown;
+  /** Calls back on `change:NAME`, `msg:custom` (with the message) and `comm_live_update`. */
+  on(event: string, callback: EventCallback): void;
+  off(event: string, callback: EventCallback): void;
+  /** Sends a custom message to the kernel. */
+  send(content: unknown): void;
+  /** False once the way to the kernel is closed; absent where the host does not tell. */
+  readonly comm_live?: boolean;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: hosts pass what they like; each callback checks what it gets
+export type EventCallback = (...args: any[]) => void;

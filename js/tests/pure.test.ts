@@ -1,0 +1,92 @@
+import { expect, test } from "vitest";
+import { announce } from "../src/views/announcements";
+import { formatBytes, formatDuration, formatPercent, progressWords, statusWords } from "../src/views/format";
+import { nextIndex, stepInRow } from "../src/views/grid-keys";
+import { filterRows } from "../src/views/row-filter";
+import { scrollTopFor, visibleRange } from "../src/views/windowing";
+import { progress, row } from "./samples";
+
+test.each([
+  [0, "0 B"],
+  [999, "999 B"],
+  [1_000, "1.00 kB"],
+  [12_345, "12.3 kB"],
+  [999_600, "1.00 MB"],
+  [1_250_000_000, "1.25 GB"],
+  [-1, "unknown"],
+  [Number.NaN, "unknown"],
+])("%d bytes are %s", (bytes, text) => {
+  expect(formatBytes(bytes)).toBe(text);
+});
+
+test.each([
+  [0.4, "0 s"],
+  [59.4, "59 s"],
+  [200, "3 min 20 s"],
+  [7_500, "2 h 5 min"],
+])("%d seconds are %s", (seconds, text) => {
+  expect(formatDuration(seconds)).toBe(text);
+});
+
+test("100 % is said only when all is there", () => {
+  expect(formatPercent(99.99)).toBe("99 %");
+  expect(formatPercent(100)).toBe("100 %");
+  expect(formatPercent(Number.NaN)).toBe("0 %");
+  expect(formatPercent(180)).toBe("100 %");
+});
+
+test("phases and stages are words", () => {
+  expect(progressWords(progress({ phase: "waiting_for_other", total: 0, rate: 0, eta: null }))).toBe(
+    "42 %, waiting for another process",
+  );
+  expect(statusWords(row("a", { status: "downloading", stage: "paused" }))).toBe("downloading, paused");
+  expect(statusWords(row("a"))).toBe("not downloaded");
+});
+
+test("every word of the filter must occur", () => {
+  const rows = [row("bert", { repo: "org/bert-tiny" }), row("vit", { type: "classification_model" })];
+  expect(filterRows(rows, "  ")).toBe(rows);
+  expect(filterRows(rows, "TINY bert").map(({ id }) => id)).toEqual(["bert"]);
+  expect(filterRows(rows, "classification").map(({ id }) => id)).toEqual(["vit"]);
+  expect(filterRows(rows, "bert vit")).toEqual([]);
+});
+
+test("small tables are drawn whole, large ones around the visible part", () => {
+  const viewport = { top: 5_000, height: 400, rowHeight: 50 };
+  expect(visibleRange(200, viewport)).toEqual({ start: 0, end: 200 });
+  expect(visibleRange(10_000, viewport)).toEqual({ start: 92, end: 117 });
+  expect(visibleRange(10_000, { ...viewport, top: 0 })).toEqual({ start: 0, end: 17 });
+  const end = visibleRange(10_000, { ...viewport, top: 10_000 * 50 });
+  expect(end.end).toBe(10_000);
+  expect(visibleRange(300, { ...viewport, top: 1e9 }).end).toBe(300);
+});
+
+test("scrolling moves no further than needed", () => {
+  const viewport = { top: 500, height: 400, rowHeight: 50 };
+  expect(scrollTopFor(12, viewport)).toBe(500);
+  expect(scrollTopFor(2, viewport)).toBe(100);
+  expect(scrollTopFor(30, viewport)).toBe(1_150);
+});
+
+test("keys stop at the ends", () => {
+  expect(nextIndex("ArrowDown", 9, 10, 5)).toBe(9);
+  expect(nextIndex("ArrowUp", 0, 10, 5)).toBe(0);
+  expect(nextIndex("PageDown", 1, 10, 5)).toBe(6);
+  expect(nextIndex("PageUp", 3, 10, 5)).toBe(0);
+  expect(nextIndex("x", 3, 10, 5)).toBeNull();
+  expect(stepInRow("ArrowRight", 1, 2)).toBe(1);
+  expect(stepInRow("ArrowLeft", -1, 2)).toBe(-1);
+  expect(stepInRow("ArrowRight", -1, 0)).toBe(-1);
+});
+
+test("announcements name what changed and stay short", () => {
+  const before = ["a", "b", "c", "d", "e"].map((id) => row(id));
+  expect(announce(before, before)).toBe("");
+  expect(announce([], before)).toBe("");
+  const failed = row("a", { status: "error", stage: "error", error: "Disk full." });
+  expect(announce(before, [failed, ...before.slice(1)])).toBe("a: error: Disk full.");
+  const after = before.map(({ id }) => row(id, { status: "downloaded", stage: "downloaded" }));
+  expect(announce(before, after)).toBe("a: downloaded; b: downloaded; c: downloaded; and 2 more");
+  const sick = row("a", { health: "unhealthy" });
+  expect(announce(before, [sick])).toBe("a: unhealthy");
+});
