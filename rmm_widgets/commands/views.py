@@ -98,7 +98,7 @@ def info_table(description: ModelDescription) -> Table:
         ("type", info.model_type.value),
         ("repository", info.repo_id + (f"@{info.version}" if info.version else "")),
         ("description", info.description),
-        ("commit", description.commit or ""),
+        ("commit", description.commit or str(info.metadata.get("commit") or "")),
         ("tags", ", ".join(info.tags)),
         ("status", _stage(description)),
         ("health", " ".join(filter(None, (description.health.value, description.health_reason)))),
@@ -110,10 +110,14 @@ def info_table(description: ModelDescription) -> Table:
         ("config", settings_text(description.config)),
         ("error", description.error),
         ("what to do", description.hint),
-        *((key, str(value)) for key, value in info.metadata.items() if isinstance(value, str | int | float)),
+        *((key, str(value)) for key, value in info.metadata.items() if key != "commit" and _is_plain(value)),
     )
     rows = tuple((name, value) for name, value in pairs if value not in {"", "-"})
     return Table(columns=(Column("field"), Column("value")), rows=rows)
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float)
 
 
 def model_message(info: ModelInfo) -> Message:
