@@ -1,0 +1,203 @@
+"""One content on its way from the Hub into the cache: its lock, its partial, what is known of its source.
+
+Several paths of a repository may have the same content; it is fetched once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Sequence
+
+from filelock import BaseFileLock
+
+from ..layout import CacheLayout
+from ..plan import PlannedFile
+from ..ranges import segments
+from .partial import Partial, PartialClosedError, PrefixHasher
+
+SEGMENT = 32 << 20
+"""Bytes that one connection fetches at a time."""
+
+
+class Segment:
+    """A piece of a file for one connection; `position` moves towards `end`."""
+
+    def __init__(self, file: FileTransfer, start: int, end: int) -> None:
+        self.file = file
+        self.position = start
+        self.end = end
+        self._generation = file.generation
+
+    @property
+    def is_superseded(self) -> bool:
+        """True when the file is fetched in another way by now."""
+        return self._generation != self.file.generation
+
+
+class FileTransfer:
+    """A content to fetch. Thread-safe.
+
+    Attributes:
+        one_stream: The server does not do ranges: fetch from the start, on one connection.
+        address: Where the Hub said the bytes are, to be asked for other ranges too; a secret.
+        refusals: How often such an address was refused.
+        rejections: How often the bytes turned out wrong.
+        is_finished: The content is in its place and shown in the snapshot.
+    """
+
+    def __init__(self, layout: CacheLayout, commit: str, files: Sequence[PlannedFile]) -> None:
+        self._layout = layout
+        self._planned = files[0]
+        self.commit = commit
+        self.paths = tuple(file.path for file in files)
+        self.one_stream = False
+        self.address: str | None = None
+        self.refusals = 0
+        self.rejections = 0
+        self.generation = 0
+        self._guard = threading.Lock()
+        self._lock: BaseFileLock | None = None
+        self._partial: Partial | None = None
+        self._hasher: PrefixHasher | None = None
+        self._is_claimed = False
+        self._is_closed = False
+        self.is_finished = False
+        self._found = self._look()
+
+    @property
+    def path(self) -> str:
+        """The (first) name in the repository."""
+        return self.paths[0]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._planned.size
+
+    @property
+    def have(self) -> int:
+        """Bytes that need not be fetched any more."""
+        partial = self._partial
+        return partial.have if partial is not None else self._found
+
+    @property
+    def is_complete(self) -> bool:
+        """True when every byte has arrived, verified or not."""
+        return self.have == self.size
+
+    def open(self) -> bool:
+        """Take the lock and what an earlier try left; False while another program fetches this content.
+
+        Raises:
+            OSError: The cache cannot be written.
+            PartialClosedError: The job ended meanwhile.
+        """
+        lock = self._layout.lock(self._planned.digest)
+        if lock is None:
+            return False
+        with self._guard:
+            if self._is_closed:
+                lock.release()
+                raise PartialClosedError
+            self._lock = lock
+            self._is_claimed = False
+            self._found = self._look()
+            if self.is_present:
+                self._layout.remove_partial(self._planned.digest)
+            else:
+                self._partial = Partial(self._layout, self._planned)
+                self._hasher = self._partial.hasher()
+        return True
+
+    @property
+    def is_present(self) -> bool:
+        """True when the finished content is in the cache."""
+        blob = self._layout.blob(self._planned.digest)
+        with contextlib.suppress(OSError):
+            return blob.stat().st_size == self.size
+        return any(self._layout.has_file(self.commit, path, self.size) for path in self.paths)
+
+    def remaining(self) -> list[Segment]:
+        """The pieces still to fetch, in order."""
+        missing = self._opened().missing()
+        if self.one_stream:
+            missing = [(missing[0][0], self.size)] if missing else []
+            return [Segment(self, start, end) for start, end in missing]
+        return [Segment(self, start, end) for start, end in segments(missing, SEGMENT)]
+
+    def fall_back(self) -> list[Segment]:
+        """Fetch the rest as one stream from now on; empty where another thread has seen to it."""
+        with self._guard:
+            if self.one_stream:
+                return []
+            # In this order: whoever sees the new way also sees that older segments are superseded.
+            self.generation += 1
+            self.one_stream = True
+        return self.remaining()
+
+    def claim(self) -> bool:
+        """True for the first thread that sees the file complete: it is the one to verify it."""
+        with self._guard:
+            was_claimed, self._is_claimed = self._is_claimed, True
+            return not was_claimed
+
+    def write(self, position: int, data: memoryview) -> None:
+        """Take bytes in.
+
+        Raises:
+            OSError: The disk refused.
+            PartialClosedError: The job ended meanwhile.
+        """
+        self._opened().write(position, data)
+
+    def opened_parts(self) -> tuple[Partial, PrefixHasher]:
+        """The partial and the hasher that follows it."""
+        partial, hasher = self._partial, self._hasher
+        if partial is None or hasher is None:
+            raise PartialClosedError
+        return partial, hasher
+
+    def publish(self) -> None:
+        """Give the verified content its place and show it in the snapshot."""
+        self._opened().publish(self._layout.blob(self._planned.digest))
+        self.show()
+
+    def show(self) -> None:
+        """Show content that is in its place in the snapshot, and let go."""
+        self._layout.add_file(self.commit, self.paths, self._planned.digest)
+        self._let_go(self.size)
+        self.is_finished = True
+
+    def reject(self) -> None:
+        """Throw away bytes that turned out wrong, and let go."""
+        self._opened().discard()
+        self.rejections += 1
+        self._let_go(0)
+
+    def close(self) -> None:
+        """Keep what has arrived and let go, for good."""
+        with self._guard:
+            self._is_closed = True
+        self._let_go(self.have)
+
+    def _let_go(self, found: int) -> None:
+        with self._guard:
+            self._found = found
+            partial, self._partial, self._hasher = self._partial, None, None
+            lock, self._lock = self._lock, None
+            if partial is not None:
+                partial.close()
+            if lock is not None:
+                lock.release()
+
+    def _opened(self) -> Partial:
+        return self.opened_parts()[0]
+
+    def _look(self) -> int:
+        if self.is_present:
+            return self.size
+        sidecar = self._layout.read_sidecar(self._planned.digest)
+        if sidecar is None or sidecar.size != self.size:
+            return 0
+        return sum(end - start for start, end in sidecar.have)

@@ -1,0 +1,160 @@
+"""The few requests a download makes of a Hub, and what their answers mean.
+
+Each call is one attempt; trying again is the caller's part.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from ...errors import DownloadError, HubUnavailableError
+from ..spec import FetchSpec
+from .connection import Answer, Connections
+from .faults import ExpiredAddress, RangeRefused, Retry, host_of, hub_refusal
+from .file import FileTransfer
+from .retry import RETRY_STATUSES, asked_wait
+
+MAX_DOCUMENT = 32 << 20
+"""Bytes; no description of a repository is larger."""
+_ADDRESS_REFUSED = frozenset([400, 401, 403, 404, 410])
+_REFUSALS_BEFORE_ASKING_EACH_TIME = 2
+
+
+class HubClient:
+    """One job's view of the Hub, over one thread's connections."""
+
+    def __init__(self, spec: FetchSpec, connections: Connections) -> None:
+        self._spec = spec
+        self._connections = connections
+        self._revision = spec.revision or "main"
+
+    def describe_repository(self) -> bytes:
+        """The JSON about the repository at the revision, with sizes and hashes of all files.
+
+        Raises:
+            Retry: It may work next time.
+            DownloadError: It will not.
+        """
+        revision = quote(self._revision, safe="")
+        url = f"{self._spec.endpoint}/api/models/{self._spec.repo_id}/revision/{revision}?blobs=true"
+        with self._connections.get(url) as answer:
+            self._check_status(answer)
+            if answer.status != 200:
+                raise self._refusal(answer)
+            return self._read_document(answer)
+
+    def check_gate(self) -> None:
+        """Ask whether this account may read the files of a gated repository.
+
+        Raises:
+            Retry: It may work next time.
+            DownloadError: It may not read them.
+        """
+        with self._connections.get(f"{self._spec.endpoint}/api/models/{self._spec.repo_id}/auth-check") as answer:
+            self._check_status(answer)
+            # A mirror may not know this question; then the first file tells.
+            if answer.status in {401, 403}:
+                raise self._refusal(answer)
+
+    def open_range(self, file: FileTransfer, start: int, end: int) -> Answer:
+        """The answer with bytes `[start, end)` of a file, or with all of it where it is fetched as one stream.
+
+        Raises:
+            Retry: It may work next time.
+            RangeRefused: The server gives other bytes than those asked for.
+            DownloadError: It will not work.
+        """
+        is_whole = file.one_stream or (start, end) == (0, file.size)
+        url = file.address or self._file_url(file)
+        answer = self._connections.get(url, None if is_whole else (start, end))
+        try:
+            if answer.status == 416 and not is_whole:
+                raise RangeRefused
+            self._check_file_answer(answer, file, url)
+            self._check_body(answer, file, None if is_whole else (start, end))
+        except BaseException:
+            answer.close()
+            raise
+        if not self._connections.is_home(answer.url) and file.refusals < _REFUSALS_BEFORE_ASKING_EACH_TIME:
+            file.address = answer.url
+        return answer
+
+    def _file_url(self, file: FileTransfer) -> str:
+        return f"{self._spec.endpoint}/{self._spec.repo_id}/resolve/{file.commit}/{quote(file.path)}"
+
+    def _check_file_answer(self, answer: Answer, file: FileTransfer, asked_url: str) -> None:
+        self._check_status(answer)
+        if answer.status in {200, 206}:
+            return
+        host = host_of(answer.url)
+        if not self._connections.is_home(answer.url):
+            if answer.status not in _ADDRESS_REFUSED:
+                raise Retry(f"{host} answered HTTP {answer.status}")
+            if file.address in {None, asked_url}:  # else another thread has a new one already
+                file.address = None
+                file.refusals += 1
+            raise ExpiredAddress(f"{host} refused the address that the Hub gave (HTTP {answer.status})")
+        if answer.status == 404 and answer.headers.get("X-Error-Code") in {None, "EntryNotFound"}:
+            raise HubUnavailableError(
+                f"{host} lists {file.path} but does not have it (HTTP 404).",
+                hint="The repository or the mirror is incomplete: try again later, or another revision.",
+            )
+        raise self._refusal(answer)
+
+    def _check_body(self, answer: Answer, file: FileTransfer, wanted: tuple[int, int] | None) -> None:
+        """Refuse a body of which can be told beforehand that it is not what was asked for."""
+        host = host_of(answer.url)
+        if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise Retry(f"{host} sends {file.path} packed, which was not asked for", kind="content")
+        if wanted is None:
+            if answer.status != 200:
+                raise Retry(f"{host} sends a part of {file.path} instead of all of it", kind="content")
+            expected = file.size
+        else:
+            start, end = wanted
+            if answer.status != 206 or not _is_range(answer.headers.get("Content-Range", ""), start, end, file.size):
+                raise RangeRefused
+            expected = end - start
+        if answer.length not in {None, expected}:
+            raise Retry(f"{host} sends {answer.length} bytes of {file.path} instead of {expected}", kind="content")
+
+    def _check_status(self, answer: Answer) -> None:
+        if answer.status in RETRY_STATUSES:
+            wait = asked_wait(answer.status, answer.headers, datetime.now(UTC))
+            raise Retry(f"{host_of(answer.url)} answered HTTP {answer.status}", wait=wait)
+
+    def _refusal(self, answer: Answer) -> DownloadError:
+        if not self._connections.is_home(answer.url):
+            return HubUnavailableError(
+                f"{host_of(answer.url)}, to which the Hub redirects, answered HTTP {answer.status}.",
+                hint="Check the endpoint.",
+            )
+        return hub_refusal(
+            answer.status,
+            answer.headers.get("X-Error-Code", ""),
+            repo_id=self._spec.repo_id,
+            revision=self._revision,
+            endpoint=self._spec.endpoint,
+            has_token=self._spec.token is not None,
+        )
+
+    def _read_document(self, answer: Answer) -> bytes:
+        document, buffer = bytearray(), memoryview(bytearray(1 << 16))
+        expected = answer.length
+        while count := answer.read_into(buffer):
+            document += buffer[:count]
+            if len(document) > MAX_DOCUMENT:
+                raise HubUnavailableError(
+                    f"{host_of(answer.url)} describes {self._spec.repo_id} in more than {MAX_DOCUMENT >> 20} MiB.",
+                    hint="Check the endpoint.",
+                )
+        if expected is not None and len(document) < expected:
+            raise Retry(f"{host_of(answer.url)}: the answer ended early")
+        return bytes(document)
+
+
+def _is_range(text: str, start: int, end: int, size: int) -> bool:
+    match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", text.strip())
+    return match is not None and [int(group) for group in match.groups()] == [start, end - 1, size]

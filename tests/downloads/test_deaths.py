@@ -1,0 +1,216 @@
+"""Deaths: of the fetch process at any moment, and of the kernel that started it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rmm_widgets.demo.server import DemoHub
+from rmm_widgets.downloads.cache import partial_bytes
+from rmm_widgets.errors import (
+    DownloadError,
+)
+
+from .fetching import MIB, REPO, assert_intact, content, fetch_client, fetch_once, spec, until, wait_until
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+ROOT = Path(__file__).resolve().parents[2]
+FILE = "model.safetensors"
+
+
+async def _fetch_through_kills(hub: DemoHub, cache: Path, kills: int, seed: int) -> None:
+    chance = random.Random(seed)
+    shown: list[int] = []
+
+    async with fetch_client() as client:
+        task = asyncio.create_task(client.fetch(spec(hub, cache), lambda record: shown.append(record.downloaded_bytes)))
+        for _ in range(kills):
+            came = partial_bytes(cache, REPO)
+            await until(lambda came=came: task.done() or (client.pid is not None and partial_bytes(cache, REPO) > came))
+            await asyncio.sleep(chance.random() * 0.2)
+            if task.done():
+                break
+            if (pid := client.pid) is not None:
+                os.kill(pid, signal.SIGKILL)
+        await task
+    assert shown == sorted(shown)
+
+
+def test_D01_a_fetch_outlives_kills_of_its_process(hub_with_model: DemoHub, cache: Path) -> None:
+    seed = random.randrange(1 << 30)
+    print("seed", seed)  # noqa: T201
+    hub_with_model.rate = 3 * MIB
+    asyncio.run(_fetch_through_kills(hub_with_model, cache, kills=5, seed=seed))
+    assert_intact(cache)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_D01_many_kills(empty_hub: DemoHub, tmp_path: Path) -> None:
+    seed = random.randrange(1 << 30)
+    print("seed", seed)  # noqa: T201
+    empty_hub.add(REPO, {FILE: content(40 * MIB), "b.safetensors": content(3 * MIB, 2), "config.json": b"{}"})
+    empty_hub.rate = 10 * MIB
+    for round_ in range(20):
+        asyncio.run(_fetch_through_kills(empty_hub, tmp_path / str(round_), kills=20, seed=seed + round_))
+        assert_intact(tmp_path / str(round_))
+
+
+def test_D01_kill_at_any_moment_and_run_again(empty_hub: DemoHub, cache: Path) -> None:
+    """Processes of their own, killed at random moments; whatever has its final name is right."""
+    seed = random.randrange(1 << 30)
+    print("seed", seed)  # noqa: T201
+    chance = random.Random(seed)
+    files = {FILE: content(6 * MIB), "small.safetensors": content(40_000, 2), "config.json": b"{}"}
+    empty_hub.add(REPO, files)
+    empty_hub.rate = 4 * MIB
+
+    async def begin_and_kill(moment: float) -> None:
+        async with fetch_client() as client:
+            task = asyncio.create_task(client.fetch(spec(empty_hub, cache), lambda _: None))
+            await until(lambda: client.pid is not None)
+            await asyncio.sleep(moment)
+            if (pid := client.pid) is not None:
+                os.kill(pid, signal.SIGKILL)
+            task.cancel()
+            await asyncio.wait([task])
+
+    for _ in range(20):
+        asyncio.run(begin_and_kill(0.1 + chance.random() * 0.4))
+        snapshot = next((cache / "models--rmm-demo--model" / "snapshots").glob("*"), None) if cache.exists() else None
+        for path in files:
+            if snapshot is not None and (snapshot / path).exists():
+                assert (snapshot / path).read_bytes() == files[path]
+    empty_hub.rate = None
+    asyncio.run(fetch_once(spec(empty_hub, cache)))
+    assert_intact(cache)
+
+
+def test_D02_after_a_kill_only_the_rest_is_fetched(empty_hub: DemoHub, cache: Path) -> None:
+    size = 64 * MIB
+    empty_hub.add(REPO, {FILE: content(size)})
+    empty_hub.rate = 40 * MIB
+
+    async def main() -> tuple[int, int]:
+        async with fetch_client() as client:
+            task = asyncio.create_task(client.fetch(spec(empty_hub, cache), lambda _: None))
+            await until(lambda: partial_bytes(cache, REPO) > size // 2)
+            pid = client.pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            task.cancel()
+            await asyncio.wait([task])
+        kept = partial_bytes(cache, REPO)
+        empty_hub.rate = None
+        return kept, (await fetch_once(spec(empty_hub, cache))).fetched_bytes
+
+    kept, fetched = asyncio.run(main())
+    assert kept > size // 2
+    assert fetched == size - kept
+    assert_intact(cache)
+
+
+def test_a_process_that_always_dies_is_given_up(
+    hub_with_model: DemoHub, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(DownloadError, match=r"died 6 times in a row \(exit code 1\)") as caught:
+        asyncio.run(fetch_once(spec(hub_with_model, cache)))
+    assert caught.value.model_id == "my-model"
+
+
+KERNEL = """
+    import asyncio, sys
+    from rmm_widgets.downloads.client import FetchClient
+    from rmm_widgets.downloads.spec import FetchSpec
+
+    async def main():
+        client = FetchClient()
+        spec = FetchSpec("m", sys.argv[1], None, sys.argv[2], sys.argv[3], None)
+        task = asyncio.create_task(client.fetch(spec, lambda _: None))
+        while client.pid is None:
+            await asyncio.sleep(0.01)
+        print(client.pid, flush=True)
+        result = await task
+        print(result.fetched_bytes, flush=True)
+        await client.aclose()
+
+    asyncio.run(main())
+"""
+
+
+def start_kernel(hub: DemoHub, cache: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", textwrap.dedent(KERNEL), REPO, hub.url, str(cache)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def kernels(no_leaks: None) -> Iterator[list[subprocess.Popen[str]]]:
+    started: list[subprocess.Popen[str]] = []
+    yield started
+    for kernel in started:
+        kernel.kill()
+        kernel.wait()
+        assert kernel.stdout is not None
+        kernel.stdout.close()
+
+
+def test_the_process_ends_with_its_kernel(
+    hub_with_model: DemoHub, cache: Path, kernels: list[subprocess.Popen[str]]
+) -> None:
+    hub_with_model.rate = MIB
+    kernel = start_kernel(hub_with_model, cache)
+    kernels.append(kernel)
+    assert kernel.stdout is not None
+    fetcher = psutil.Process(int(kernel.stdout.readline()))
+    wait_until(lambda: partial_bytes(cache, REPO) > 0)
+    kernel.kill()
+    kernel.wait()
+    wait_until(lambda: not fetcher.is_running() or fetcher.status() == psutil.STATUS_ZOMBIE, timeout=10)
+
+
+def test_D08_kernels_side_by_side_fetch_every_byte_once(
+    hub_with_model: DemoHub, cache: Path, kernels: list[subprocess.Popen[str]]
+) -> None:
+    hub_with_model.rate = 16 * MIB
+    kernels += [start_kernel(hub_with_model, cache) for _ in range(4)]
+    fetched = 0
+    for kernel in kernels:
+        assert kernel.stdout is not None
+        kernel.stdout.readline()
+        fetched += int(kernel.stdout.readline())
+        assert kernel.wait(60) == 0
+    assert fetched == 8 * MIB + 2 == hub_with_model.bytes_sent(path="*")
+    assert_intact(cache)
+
+
+def test_D09_a_killed_holder_is_followed_at_once(
+    hub_with_model: DemoHub, cache: Path, kernels: list[subprocess.Popen[str]]
+) -> None:
+    hub_with_model.rate = 4 * MIB
+    kernels.append(start_kernel(hub_with_model, cache))
+    wait_until(lambda: partial_bytes(cache, REPO) > MIB)
+    phases: list[str] = []
+
+    async def main() -> None:
+        async with fetch_client() as client:
+            wanted = spec(hub_with_model, cache)
+            task = asyncio.create_task(client.fetch(wanted, lambda record: phases.append(record.phase)))
+            await until(lambda: "waiting_for_other" in phases)
+            kernels[0].kill()
+            hub_with_model.rate = None
+            result = await asyncio.wait_for(task, 30)
+            assert result.fetched_bytes < 8 * MIB, "it went on where the other stopped"
+
+    asyncio.run(main())
+    assert_intact(cache)
