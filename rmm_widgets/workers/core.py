@@ -1,0 +1,242 @@
+"""The worker core: one model, one work lane, one control lane. Has no I/O of its own.
+
+Whoever places it feeds `submit` (the control lane, which never waits for work), runs `run` on the thread
+that is to be the work lane, and takes the replies from `emit`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import LoadError, ModelNotLoadedError
+from ..loading.servable import MAIN_METHOD, Servable
+from .faults import CallCancelledError, describe_error
+from .messages import (
+    Busy,
+    CallbackCall,
+    CallRequest,
+    CancelRequest,
+    ConfigRequest,
+    Done,
+    Failed,
+    LoadRequest,
+    Phase,
+    ProbeRequest,
+    Reply,
+    Request,
+    UnloadRequest,
+    WorkRequest,
+)
+
+__all__ = ["WorkerCore"]
+
+
+class WorkerCore:
+    """Runs the requests for one model in their order.
+
+    Args:
+        open_servable: Makes the object that loads; runs on the work lane, as part of the first load.
+        emit: Takes every reply; called from both lanes. May raise for a `CallbackCall` only.
+        generation: Goes into every reply.
+    """
+
+    def __init__(
+        self,
+        open_servable: Callable[[], Servable],
+        emit: Callable[[Reply], None],
+        *,
+        generation: int,
+    ) -> None:
+        self._open: Callable[[], Servable] | None = open_servable
+        self._emit = emit
+        self._generation = generation
+        self._servable: Servable | None = None
+        self._loaded = False
+        self._changed = threading.Condition()
+        self._waiting: deque[WorkRequest] = deque()
+        self._running: _Operation | None = None
+        self._closed = False
+
+    # The control lane
+
+    def submit(self, request: Request) -> None:
+        """Take a request; returns at once. A probe of a busy core is answered here."""
+        match request:
+            case CancelRequest():
+                self._cancel(request.target)
+            case ProbeRequest():
+                self._submit_probe(request)
+            case _:
+                self._enqueue(request)
+
+    def close(self) -> None:
+        """Ask what runs to stop, forget what waits, and let `run` return."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            if self._running:
+                self._running.cancelled = True
+            self._changed.notify_all()
+
+    def _enqueue(self, request: WorkRequest) -> None:
+        with self._changed:
+            if not self._closed:
+                self._waiting.append(request)
+                self._changed.notify_all()
+
+    def _submit_probe(self, request: ProbeRequest) -> None:
+        with self._changed:
+            running = self._running
+            if running is None and not self._waiting:
+                self._enqueue(request)
+                return
+        operation, seconds = (running.phase, running.seconds()) if running else ("call", 0.0)
+        self._emit(Busy(id=request.id, generation=self._generation, operation=operation, seconds=seconds))
+
+    def _cancel(self, target: int | None) -> None:
+        with self._changed:
+            running = self._running
+            if running and target in {None, running.id}:
+                running.cancelled = True
+                return
+            dropped = next((request for request in self._waiting if request.id == target), None)
+            if dropped is None:
+                return
+            self._waiting.remove(dropped)
+        self._emit(self._failed(dropped, CallCancelledError("cancelled before it began")))
+
+    # The work lane
+
+    def run(self) -> None:
+        """Work until `close`."""
+        while self._step():
+            pass
+        self._servable = self._open = None
+
+    def _step(self) -> bool:
+        with self._changed:
+            while not self._waiting and not self._closed:
+                self._changed.wait()
+            if self._closed:
+                return False
+            request = self._waiting.popleft()
+            self._running = _Operation(request.id, _phase(request))
+        reply = self._answer(request)
+        with self._changed:
+            self._running = None
+        self._emit(reply)
+        return True
+
+    def _answer(self, request: WorkRequest) -> Reply:
+        try:
+            value = self._perform(request)
+        except BaseException as error:  # noqa: BLE001 - whatever a model raises is an answer, SystemExit included
+            return self._failed(request, error)
+        return Done(id=request.id, generation=self._generation, value=value)
+
+    def _failed(self, request: WorkRequest, error: BaseException) -> Failed:
+        record = describe_error(error, _phase(request))
+        return Failed(id=request.id, generation=self._generation, error=record)
+
+    def _perform(self, request: WorkRequest) -> Any:
+        match request:
+            case LoadRequest():
+                return self._load(request)
+            case CallRequest():
+                return self._call(request)
+            case ProbeRequest():
+                answer = self._model().probe()
+                return {
+                    "healthy": bool(answer.healthy),
+                    "degraded": bool(answer.degraded),
+                    "detail": str(answer.detail),
+                }
+            case ConfigRequest():
+                return self._model().update_config(dict(request.config))
+            case UnloadRequest():
+                return self._unload()
+
+    def _load(self, request: LoadRequest) -> Any:
+        if self._loaded:
+            raise LoadError("the model is already loaded here")
+        if self._servable is None:
+            if self._open is None:
+                raise LoadError("this worker has unloaded its model", hint="Start a new worker.")
+            self._servable = self._open()
+        loaded = self._servable.load(dict(request.config), request.device, self._cancelled)
+        self._loaded = True
+        return {"device": loaded.device, "detail": loaded.detail}
+
+    def _call(self, request: CallRequest) -> Any:
+        model = self._model()
+        if request.method != MAIN_METHOD and request.method.startswith("_"):
+            raise AttributeError(f"{request.method!r} is not a public method")
+        callbacks = {name: _Callback(self, request.id, name) for name in request.callbacks}
+        return model.call(request.method, tuple(request.args), {**request.kwargs, **callbacks})
+
+    def _unload(self) -> None:
+        if self._servable is not None:
+            self._servable.unload()
+        self._servable = self._open = None
+        self._loaded = False
+
+    def _model(self) -> Servable:
+        if self._servable is None or not self._loaded:
+            raise ModelNotLoadedError("no model is loaded in this worker")
+        return self._servable
+
+    def _cancelled(self) -> bool:
+        """Whether what runs now was cancelled. A model may keep this function and ask it in its calls too."""
+        running = self._running
+        return running is not None and running.cancelled
+
+    def call_back(self, request_id: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Pass on a callback's call, from whatever thread of the model; dropped once its request is over."""
+        running = self._running
+        if running is None or running.id != request_id:
+            return
+        if running.cancelled:
+            raise CallCancelledError("the call was cancelled")
+        reply = CallbackCall(id=request_id, generation=self._generation, name=name, args=list(args), kwargs=kwargs)
+        self._emit(reply)
+
+
+class _Operation:
+    def __init__(self, request_id: int, phase: Phase) -> None:
+        self.id = request_id
+        self.phase: Phase = phase
+        self.cancelled = False
+        self._started = time.monotonic()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+
+class _Callback:
+    """Stands in the worker for a callable that stayed in the kernel; returns None at once."""
+
+    def __init__(self, core: WorkerCore, request_id: int, name: str) -> None:
+        self._core = core
+        self._request_id = request_id
+        self._name = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        self._core.call_back(self._request_id, self._name, args, kwargs)
+
+
+def _phase(request: WorkRequest) -> Phase:
+    match request:
+        case LoadRequest():
+            return "load"
+        case CallRequest():
+            return "call"
+        case ProbeRequest():
+            return "probe"
+        case ConfigRequest():
+            return "config"
+        case UnloadRequest():
+            return "unload"

@@ -1,0 +1,283 @@
+"""A worker in a process of its own: starting it, the threads that serve its socket, and its end.
+
+One thread owns the process: it starts it, waits for its end without polling, and cleans up. It lives exactly as
+long as the process, because Linux ends a child together with the thread that started it. A reader and a writer
+thread keep encoding, decoding and blocking sends off the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Literal
+
+import psutil
+
+from ..errors import LoadError
+from . import wire
+from .api import Worker, WorkerSpec
+from .environment import worker_environment
+from .exits import describe_exit, log_tail, oom_kills
+from .folders import WorkerFolder, remove_abandoned
+from .frames import FrameError, FrameSocket, Limits
+from .handle import WorkerHandle
+from .link import Inbox, Unsent
+from .messages import CancelRequest, OpenRequest, Request
+
+__all__ = ["start_process_worker"]
+
+_Tell = Callable[[OSError | None], None]
+
+_DRAIN = 0.3
+"""Seconds to read what a dead worker still sent, where one of its own children holds the socket open."""
+_CLOSING = 1.0
+"""Seconds for a worker that closed its socket to end."""
+
+
+async def start_process_worker(spec: WorkerSpec, *, limits: Limits | None = None) -> Worker:
+    """Start an empty worker; returns once its process exists, `load` brings the model in.
+
+    Raises:
+        LoadError: The process could not be started.
+    """
+    if os.name != "posix":
+        raise LoadError(
+            "Models in a process of their own need Linux or macOS.",
+            model_id=spec.model_id,
+            hint='Load the model with isolation="kernel".',
+        )
+    link = _ProcessLink(spec, limits)
+    worker = WorkerHandle(spec, link)
+    try:
+        await link.start(worker)
+    except OSError as error:
+        raise LoadError(
+            f"The model's process could not be started: {error}",
+            model_id=spec.model_id,
+            hint="Free memory, processes or open files, then load again.",
+        ) from None
+    return worker
+
+
+class _ProcessLink:
+    placement: Literal["process"] = "process"
+
+    def __init__(self, spec: WorkerSpec, limits: Limits | None) -> None:
+        self._spec = spec
+        self._limits = limits
+        self._inbox: Inbox
+        self._frames: FrameSocket
+        self._process: subprocess.Popen[bytes]
+        self._measured: psutil.Process | None = None
+        self._outbox: queue.SimpleQueue[OpenRequest | Request | None] = queue.SimpleQueue()
+        self._ending = threading.Lock()
+        self._reaped = False
+        self._dead = threading.Event()
+        self._asked = False
+        self._killed: str | None = None
+        self.pid: int | None = None
+
+    async def start(self, inbox: Inbox) -> None:
+        """Start the process; raises OSError. Cancelled, it leaves nothing behind."""
+        self._inbox = inbox
+        loop = asyncio.get_running_loop()
+        started: asyncio.Future[OSError | None] = loop.create_future()
+
+        def tell(error: OSError | None) -> None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(_settle, started, error)
+
+        threading.Thread(target=self._own, args=(tell,), name=self._name("process"), daemon=True).start()
+        try:
+            error = await asyncio.shield(started)
+        except asyncio.CancelledError:
+            started.add_done_callback(lambda _: self.kill("its start was cancelled"))
+            raise
+        if error:
+            raise error
+
+    def send(self, request: Request) -> None:
+        self._outbox.put(request)
+
+    def close(self) -> None:
+        self._asked = True
+        self._outbox.put(None)
+
+    def kill(self, why: str) -> None:
+        with self._ending:
+            if self.pid is None or self._reaped:
+                return
+            if not self._dead.is_set():
+                self._killed = self._killed or why
+            _kill_group(self.pid)
+
+    def memory_bytes(self) -> int:
+        try:
+            return self._measured.memory_info().rss if self._measured else 0
+        except psutil.Error:
+            return 0
+
+    def cpu_seconds(self) -> float | None:
+        try:
+            times = self._measured.cpu_times() if self._measured else None
+        except psutil.Error:
+            return None
+        return times.user + times.system if times else None
+
+    def _name(self, role: str) -> str:
+        return f"rmm-{role}-{self._spec.model_id}"
+
+    # The thread that owns the process
+
+    def _own(self, tell: _Tell) -> None:
+        kernel_end, child_end = socket.socketpair()
+        folder: WorkerFolder | None = None
+        try:
+            with child_end:
+                folder = WorkerFolder()
+                log_start, kills = self._spawn(child_end, folder.path)
+        except OSError as error:
+            kernel_end.close()
+            if folder:
+                folder.remove()
+            tell(error)
+            return
+        self._frames = FrameSocket(kernel_end, self._limits)
+        threads = [
+            threading.Thread(target=target, name=self._name(role), daemon=True)
+            for role, target in (("reader", self._read), ("writer", self._write))
+        ]
+        for thread in threads:
+            thread.start()
+        tell(None)
+        remove_abandoned(tempfile.gettempdir())
+        returncode = self._wait()
+        threads[0].join(_DRAIN)
+        self._outbox.put(None)
+        self._frames.shut()
+        for thread in threads:
+            thread.join()
+        self._frames.close()
+        folder.remove()
+        self._inbox.ended(
+            describe_exit(
+                returncode,
+                asked=self._asked,
+                killed=self._killed,
+                oom_killed=oom_kills() > kills,
+                detail=log_tail(self._spec.log_path, log_start),
+            )
+        )
+
+    def _spawn(self, child_end: socket.socket, temporary: str) -> tuple[int, int]:
+        """Start the process; where its log starts, and how often memory had run out before."""
+        kills = oom_kills()
+        with _open_log(self._spec.log_path) as log:
+            log_start = log.tell() if self._spec.log_path else 0
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-u", "-m", __package__ or "", str(child_end.fileno()), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=worker_environment(os.environ, temporary),
+                pass_fds=(child_end.fileno(),),
+                start_new_session=True,
+                umask=0o077,
+            )
+        self.pid = self._process.pid
+        with contextlib.suppress(psutil.Error):
+            self._measured = psutil.Process(self.pid)
+        self._outbox.put(
+            OpenRequest(
+                loader=self._spec.loader,
+                model_id=self._spec.model_id,
+                model_type=self._spec.model_type,
+                path=self._spec.path,
+                generation=self._spec.generation,
+            )
+        )
+        return log_start, kills
+
+    def _wait(self) -> int:
+        """Wait for the end, then end what the process had started; its pid stays ours until that is done."""
+        if hasattr(os, "waitid"):
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+            self._dead.set()
+        else:
+            self._process.wait()
+            self._dead.set()
+        with self._ending:
+            _kill_group(self._process.pid)
+            self._reaped = True
+            return self._process.wait()
+
+    # The threads that serve the socket
+
+    def _read(self) -> None:
+        try:
+            while self._read_one():
+                pass
+        except FrameError as error:
+            self.kill(f"it broke the protocol ({error})")
+        except OSError:
+            pass  # shut down by the owning thread
+        if not self._dead.wait(_CLOSING):
+            self.kill("it closed its connection")
+
+    def _read_one(self) -> bool:
+        frame = self._frames.receive()
+        if frame is None:
+            return False
+        self._inbox.deliver(wire.decode_reply(*frame), sum(map(len, frame)))
+        return True
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):  # the worker is gone; the owning thread tells how
+            while self._write_one():
+                pass
+        self._frames.end_sending()
+
+    def _write_one(self) -> bool:
+        request = self._outbox.get()
+        if request is None:
+            return False
+        try:
+            header, buffers = wire.encode(request)
+            self._frames.check(header, buffers)
+        except Exception as error:  # noqa: BLE001 - a user's values may raise anything; whoever asked is told
+            if not isinstance(request, OpenRequest | CancelRequest):
+                self._inbox.deliver(Unsent(request.id, error))
+            return True
+        self._frames.send(header, buffers)
+        return True
+
+
+def _kill_group(pid: int) -> None:
+    """Kill a process that is not reaped yet, and all that stayed in its session."""
+    for kill in (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            kill(pid, signal.SIGKILL)
+
+
+def _open_log(path: str | None) -> IO[bytes]:
+    """Where a worker's output goes: the end of its log, readable by the user only."""
+    if path is None:
+        return Path(os.devnull).open("wb")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+
+
+def _settle(started: asyncio.Future[OSError | None], error: OSError | None) -> None:
+    if not started.done():
+        started.set_result(error)
