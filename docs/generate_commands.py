@@ -1,0 +1,62 @@
+"""Writes docs/commands.md from the command table: `python docs/generate_commands.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rmm_widgets.commands import catalogue, overview, residents, transfers
+from rmm_widgets.commands.spec import Command
+from rmm_widgets.commands.table import LATER
+
+TARGET = Path(__file__).parent / "commands.md"
+
+INTRODUCTION = """\
+# Commands
+
+<!-- Written by docs/generate_commands.py; change the command table, not this file. -->
+
+`%load_ext rmm_widgets` brings them into a notebook or an IPython console. `%rmm COMMAND …` runs one command; `%rmm`
+alone opens the panel. A cell that starts with `%%rmm` takes one command a line: blank lines and lines starting with `#`
+are skipped, and no line runs before all lines were understood.
+
+Words are split as a shell splits them; quote what has blanks. Nothing else of a shell happens: no variables, no
+expansion of `{}` or `*`. Commands, options and model ids complete with Tab. What a command returns is a Python value:
+`models = %rmm ls` works. `%rmm help COMMAND`, or `--help` after a command, shows one command.
+"""
+
+
+def document() -> str:
+    """The whole page."""
+    groups = (
+        ("The catalogue", catalogue.COMMANDS),
+        ("The whole", overview.COMMANDS),
+        ("Downloads and files", transfers.COMMANDS),
+        ("Models in memory", residents.COMMANDS),
+    )
+    parts = [INTRODUCTION, *(_group(title, commands) for title, commands in groups), _later()]
+    return "\n".join(parts)
+
+
+def _group(title: str, commands: Iterable[Command]) -> str:
+    return "\n".join([f"## {title}\n", *(_command(command) for command in commands)])
+
+
+def _command(command: Command) -> str:
+    lines = [f"### {command.name}\n", f"```text\n%rmm {command.usage}\n```\n", f"{command.help}.\n"]
+    if command.all_arguments:
+        lines += ["| argument | meaning |", "| --- | --- |"]
+        lines += [
+            f"| `{each.name if each.is_option else each.placeholder}` | {each.help} |" for each in command.all_arguments
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _later() -> str:
+    rows = [f"| `{name}` | {advice} |" for name, advice in LATER.items()]
+    return "\n".join(["## Later versions\n", "| command | until then |", "| --- | --- |", *rows, ""])
+
+
+if __name__ == "__main__":
+    TARGET.write_text(document(), encoding="utf-8")

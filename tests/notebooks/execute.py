@@ -1,0 +1,76 @@
+"""Runs notebooks in a real kernel, for the tests and to store their outputs.
+
+`python -m tests.notebooks.execute NOTEBOOK...` runs each from a clean demo folder and writes the outputs
+into the file, without anything that belongs to this run only: widget ids, widget state, timings.
+"""
+
+# nbformat and nbclient have few annotations.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+CELL_TIMEOUT = 120
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def read(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+@contextmanager
+def running(notebook: NotebookNode, demo_folder: Path) -> Generator[NotebookClient]:
+    """A client with a kernel for this notebook, whose demo keeps its files in the folder."""
+    environment = {name: value for name, value in os.environ.items() if name != "RMM_DEMO_HUB"}
+    client = NotebookClient(
+        notebook, timeout=CELL_TIMEOUT, kernel_name="python3", store_widget_state=False, record_timing=False
+    )
+    with client.setup_kernel(env=environment | {"RMM_DEMO_DIR": str(demo_folder)}):
+        yield client
+
+
+def run_all(client: NotebookClient) -> None:
+    """Run every cell; stops at the first that fails and is not marked as failing on purpose."""
+    for index, cell in enumerate(client.nb.cells):
+        client.execute_cell(cell, index)
+    clean(client.nb)
+
+
+def clean(notebook: NotebookNode) -> None:
+    """Take away what differs from run to run or does not outlive the kernel."""
+    notebook.metadata.pop("widgets", None)
+    number = 0
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        number += 1
+        cell.execution_count = number
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = number
+            if "data" in output:
+                output.data.pop(WIDGET, None)
+
+
+def main(arguments: Sequence[str]) -> int:
+    for name in arguments:
+        path = Path(name)
+        notebook = read(path)
+        with tempfile.TemporaryDirectory() as folder, running(notebook, Path(folder)) as client:
+            run_all(client)
+        nbformat.write(notebook, path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
