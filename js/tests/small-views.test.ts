@@ -24,6 +24,8 @@ test("DownloadProgress shows a bar and buttons for each id", async () => {
   host.set("_rows", [row("alpha", { status: "downloaded", stage: "downloaded", actions: ["load"] })]);
   await expect.element(page.getByRole("progressbar")).not.toBeInTheDocument();
   await expect.element(page.getByRole("listitem")).toHaveTextContent("downloaded");
+  host.set("_rows", [row("beta")]);
+  await expect.element(page.getByRole("listitem")).toHaveTextContent("alphano longer registered");
 });
 
 test("HealthBadge shows the word, the reason and the error", async () => {

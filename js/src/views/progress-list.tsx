@@ -9,13 +9,20 @@ import type { ViewState } from "./state";
 
 export function ProgressList({ state }: { state: ViewState }) {
   const rows = state.rows.value;
+  const missing = state.missing.value;
   return (
     <div class="rmm-panel" data-connected={state.connected.value}>
       <Notices state={state} />
-      {rows.length === 0 && <p class="rmm-empty">No downloads.</p>}
+      {rows.length + missing.length === 0 && <p class="rmm-empty">No downloads.</p>}
       <ul class="rmm-list" aria-label="Downloads">
         {rows.map((row) => (
           <Download key={row.id} row={row} state={state} />
+        ))}
+        {missing.map((id) => (
+          <li key={id} class="rmm-download">
+            <span class="rmm-id">{id}</span>
+            <span class="rmm-small">no longer registered</span>
+          </li>
         ))}
       </ul>
       <LiveRegion state={state} />

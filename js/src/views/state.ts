@@ -21,6 +21,8 @@ const MOST_NOTICES = 5;
 export class ViewState {
   /** The rows this view is about, in the kernel's order. */
   readonly rows: ReadonlySignal<readonly Row[]>;
+  /** Ids that this view was asked to show and the kernel does not know any more. */
+  readonly missing: ReadonlySignal<readonly string[]>;
   readonly progress: ReadonlySignal<Readonly<Record<string, Progress>>>;
   readonly summary: ReadonlySignal<Summary | null>;
   readonly liveness: Liveness;
@@ -36,6 +38,10 @@ export class ViewState {
     const all = traitSignal(model, "_rows", readRows, until);
     const ids = traitSignal(model, "_model_ids", readIds, until);
     this.rows = computed(() => pick(all.value, ids.value));
+    this.missing = computed(() => {
+      const known = new Set(this.rows.value.map((row) => row.id));
+      return (ids.value ?? []).filter((id) => !known.has(id));
+    });
     this.progress = traitSignal(model, "_progress", readProgress, until);
     this.summary = traitSignal(model, "_summary", readSummary, until);
     this.#client = new CommandClient(model, until);
