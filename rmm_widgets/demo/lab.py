@@ -30,6 +30,8 @@ from .process import DemoServer
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 15.0
 _POLL = 0.1
+_RATE = 1_000_000.0
+"""Bytes per second of the hub: slow enough for progress to be seen."""
 
 
 class _LabError(Exception):
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     try:
-        with DemoServer.launch() as hub:
+        with DemoServer.launch(rate=_RATE) as hub:
             return _serve(options, hub, stop)
     except (_LabError, RMMError) as error:
         hint = getattr(error, "hint", "")

@@ -93,7 +93,7 @@ def jobs_mimebundle(jobs: JobListing, include: object = None, exclude: object = 
 
 
 def _progress_widget(jobs: list[Job[Any]]) -> DownloadProgress | None:
-    """The bars, None where they cannot be drawn: not built, closed, or models of another manager."""
+    """The bars, None where they cannot be drawn: not built, closed, or models that are gone."""
     try:
         from .widgets import DownloadProgress
 

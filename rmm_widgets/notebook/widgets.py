@@ -175,7 +175,7 @@ class DownloadProgress(ManagerWidget):
 
     Args:
         source: A manager, for all its models; or a job or several, for theirs. By default the kernel's manager.
-        manager: The manager of the jobs, where it is not the kernel's own.
+        manager: The manager to show; by default that of the first job, else the kernel's own.
         model_ids: Show these models only; not together with jobs.
 
     Raises:
@@ -201,7 +201,8 @@ class DownloadProgress(ManagerWidget):
             return
         if model_ids is not None:
             raise TypeError("give jobs or model_ids, not both")
-        super().__init__(manager, list(dict.fromkeys(job.model_id for job in jobs if job.model_id)))
+        owner = manager or (jobs[0].owner if jobs else None)
+        super().__init__(owner, list(dict.fromkeys(job.model_id for job in jobs if job.model_id)))
 
     def _static(self) -> dict[str, str]:
         rows, progress = self._shown()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rmm_widgets.commands.render import Message
@@ -11,7 +13,7 @@ from rmm_widgets.notebook import display
 from rmm_widgets.notebook.display import job_mimebundle, jobs_mimebundle
 from rmm_widgets.notebook.publishers import publisher_of
 
-from ..commands.custom import Echo
+from ..commands.custom import Echo, info
 from .conftest import LONG, RecordingComm
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -41,8 +43,6 @@ def test_a_running_job_is_one_widget_however_often_it_is_shown(
 def test_without_a_front_end_build_it_is_a_line(
     kernel: None, manager: ModelManager, echo: Echo, front_end: object, comms: list[RecordingComm]
 ) -> None:
-    from pathlib import Path
-
     from rmm_widgets.notebook import bundles
 
     assert isinstance(front_end, Path)
@@ -78,3 +78,18 @@ def test_results_of_searches_and_checks_are_shown(manager: ModelManager) -> None
     check = manager.verify_model("minilm-toy")
     check.result(LONG)
     assert "are as published" in job_mimebundle(check)["text/plain"]
+
+
+def test_a_job_shows_the_manager_that_started_it(
+    kernel: None, manager: ModelManager, tmp_path: Path, comms: list[RecordingComm]
+) -> None:
+    with ModelManager(data_dir=tmp_path / "other") as other:
+        echo = Echo(info("only-here"))
+        other.register_model(info("only-here"), model=echo)
+        echo.gate.clear()
+        job = other.download_model("only-here")
+        assert job.owner is other
+        assert VIEW in job_mimebundle(job)
+        assert [row["id"] for row in comms[0].state()["_rows"]] == ["only-here"]
+        echo.gate.set()
+        job.result(LONG)
