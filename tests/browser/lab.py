@@ -61,6 +61,10 @@ class LabPage:
         content = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells])
         content.metadata.kernelspec = {"name": kernel, "display_name": kernel}
         nbformat.write(content, self.server.root / path)
+        return self.open_file(path, kernel)
+
+    def open_file(self, path: str, kernel: str = "python3") -> Notebook:
+        """Open a notebook of the server's folder and wait for its kernel."""
         self.execute("docmanager:open", {"path": path, "kernel": {"name": kernel}})
         notebook = Notebook(self, path)
         notebook.wait_for_kernel()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
+import nbformat
 import pytest
 from playwright.sync_api import Locator, expect
 
@@ -23,6 +26,9 @@ SLOW = "hub.throttle(rate=250_000)"
 QUICK = "hub.throttle(rate=None)"
 
 
+QUICKSTART = Path(__file__).parents[2] / "notebooks" / "01-quickstart.ipynb"
+
+
 def row(notebook: Notebook, model_id: str) -> Locator:
     """A model's row in the panel of the notebook."""
     grid = notebook.panel.get_by_role("grid", name="Models")
@@ -37,6 +43,25 @@ def notebook(open_notebook: Callable[..., Notebook]) -> Notebook:
     assert not [output for output in notebook.outputs(0) if output["output_type"] == "error"]
     notebook.run(1)
     return notebook
+
+
+def test_the_quickstart_runs(lab: LabPage) -> None:
+    name = "quickstart.ipynb"
+    shutil.copy(QUICKSTART, lab.server.root / name)
+    cells = nbformat.read(QUICKSTART, 4).cells
+    notebook = lab.open_file(name)
+    try:
+        for index in (n for n, cell in enumerate(cells) if cell.cell_type == "code"):
+            notebook.run(index)
+            raised = [output["ename"] for output in notebook.outputs(index) if output["output_type"] == "error"]
+            wanted = "raises-exception" in cells[index].metadata.get("tags", ())
+            assert bool(raised) == wanted, f"cell {index} raised {raised}"
+        expect(notebook.panel.get_by_role("grid", name="Models")).to_be_attached()
+        assert notebook.ask("print(len(manager.get_all_models()))").strip() == "5"
+        assert notebook.ask("print(manager.get_statistics().loaded_models)").strip() == "0"
+        assert lab.page_errors == []
+    finally:
+        notebook.close()
 
 
 def test_download_load_and_unload_by_clicking(lab: LabPage, notebook: Notebook) -> None:
