@@ -23,14 +23,17 @@ def _resident() -> float:
 
 
 def main(rounds: int) -> None:
-    with tempfile.TemporaryDirectory() as folder, DemoHub(demo.MODELS_DIR) as hub:
-        with ModelManager(endpoint=hub.url, cache_dir=Path(folder) / "hub", data_dir=Path(folder) / "data") as manager:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        DemoHub(demo.MODELS_DIR) as hub,
+        ModelManager(endpoint=hub.url, cache_dir=Path(folder) / "hub", data_dir=Path(folder) / "data") as manager,
+    ):
+        for model in demo.MODELS:
+            manager.register_from_hub(model.repo_id).result()
+            manager.download_model(model.model_id).result()
+        for isolation in ("process", "kernel"):
             for model in demo.MODELS:
-                manager.register_from_hub(model.repo_id).result()
-                manager.download_model(model.model_id).result()
-            for isolation in ("process", "kernel"):
-                for model in demo.MODELS:
-                    _measure(manager, model.model_id, isolation, rounds)
+                _measure(manager, model.model_id, isolation, rounds)
 
 
 def _measure(manager: ModelManager, model_id: str, isolation: str, rounds: int) -> None:

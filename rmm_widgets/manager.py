@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
-import threading
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, TypeVar
 
 from .errors import (
     InvalidConfigError,
     InvalidModelInfoError,
-    ManagerClosedError,
-    ModelAlreadyRegisteredError,
     ModelNotAvailableError,
-    RMMError,
 )
-from .lifecycle.effects import Decision
-from .lifecycle.machine import Lifecycle
+from .manager_lifetime import ManagerLifetime
 from .manager_reading import ManagerReading, check_model_type
-from .manager_settings import ManagerSettings, check_isolation
-from .runtime.engine import Engine
+from .manager_settings import check_isolation
 from .runtime.entry import CustomSource, Isolation, LoadOptions
-from .runtime.job import Job, JobKind
-from .runtime.loop import RuntimeLoop
-from .runtime.registrar import Registrar
-from .runtime.settings import Settings, default_data_dir
-from .runtime.shutdown import shut_down
+from .runtime.job import Job
 from .runtime.transfers import ProgressCallback
 from .types import (
     HubModel,
@@ -40,6 +28,7 @@ from .types import (
     ModelStatus,
     ModelType,
     VerifyReport,
+    freeze,
 )
 
 __all__ = ["ModelManager"]
@@ -48,7 +37,7 @@ T = TypeVar("T")
 EventHandler = Callable[[ModelEvent], object]
 
 
-class ModelManager(ManagerSettings, ManagerReading):
+class ModelManager(ManagerLifetime, ManagerReading):
     """Registers, downloads, loads, watches and unloads models.
 
     Thread-safe. Operations that take long return a `Job` at once; everything that can be read answers from
@@ -58,56 +47,6 @@ class ModelManager(ManagerSettings, ManagerReading):
         TypeError: A keyword is unknown.
         InvalidConfigError: A setting is out of its range.
     """
-
-    def __init__(self, **settings: Any) -> None:
-        self.refuse_unknown(settings)
-        super().__init__(**settings)
-        self._closed = False
-        self._close_lock = threading.Lock()
-        folder = Path(self.data_dir).expanduser().absolute() if self.data_dir else default_data_dir()
-        self._loop = RuntimeLoop()
-        try:
-            self._engine, self._registrar = self._loop.call(self._wire, folder)
-            self._loop.run(self._registrar.open())
-        except BaseException:
-            self._loop.close()
-            raise
-        self.observe(self._setting_changed, names=[*self.trait_names(config=True), "token"])
-        self._watches = [
-            self._loop.submit(self._registrar.watch()),
-            self._loop.submit(self._engine.residents.probing.watch()),
-        ]
-        _open_managers.add(self)
-
-    def _wire(self, folder: Path) -> tuple[Engine, Registrar]:
-        machine = Lifecycle(
-            self.max_concurrent_downloads,
-            self.max_concurrent_loads,
-            auto_download=self.enable_auto_download,
-            auto_load=self.enable_auto_load,
-        )
-        engine = Engine(self._loop, machine, Settings(), folder)
-        self._apply_settings(engine)
-        return engine, Registrar(engine)
-
-    # Settings
-
-    def _setting_changed(self, change: Any) -> None:
-        if not self._closed and change["name"] != "data_dir":
-            self._loop.call(self._apply_settings, self._engine)
-            if change["name"] in {"cache_dir", "endpoint"}:
-                self._loop.submit(self._registrar.look_again())
-
-    def _apply_settings(self, engine: Engine) -> None:
-        to = engine.settings
-        to.download_timeout, to.load_timeout = self.download_timeout, self.load_timeout
-        to.stall_timeout, to.health_interval = self.stall_timeout, self.health_interval
-        to.cleanup_interval, to.endpoint, to.token = self.cleanup_interval, self.endpoint, self.token
-        to.isolation = "kernel" if self.isolation == "kernel" else "process"
-        to.cache_dir = Path(self.cache_dir).expanduser().absolute() if self.cache_dir else None
-        engine.machine.auto_download, engine.machine.auto_load = self.enable_auto_download, self.enable_auto_load
-        engine.machine.set_limits(downloads=self.max_concurrent_downloads, loads=self.max_concurrent_loads)
-        engine.settle()
 
     # Registry
 
@@ -137,6 +76,7 @@ class ModelManager(ManagerSettings, ManagerReading):
             raise InvalidModelInfoError(
                 f"model is a {type(model).__name__}; it must be a BaseModel or a callable that returns one",
                 model_id=info.model_id,
+                hint="Leave it out for a model of the Hub.",
             )
         return self._run(self._registrar.register(info, model, replace=replace))
 
@@ -223,7 +163,9 @@ class ModelManager(ManagerSettings, ManagerReading):
         """Register what is not known yet, and with `overwrite` replace what is; returns what was taken."""
         known = self.get_all_models()
         return [
-            self.register_model(info, replace=overwrite) for info in infos if overwrite or info.model_id not in known
+            self.register_model(info, replace=overwrite)
+            for info in infos
+            if overwrite or not isinstance(info, ModelInfo) or info.model_id not in known
         ]
 
     # Downloads
@@ -235,8 +177,11 @@ class ModelManager(ManagerSettings, ManagerReading):
 
         Args:
             progress_callback: Called with every `ModelDownloadProgress`, in a thread of its own, at most ten
-                times a second. One that raises is logged and harms nothing.
+                times a second, and with the last one before the job ends. One that raises is logged and harms
+                nothing.
         """
+        if progress_callback is not None:
+            _check_callable("progress_callback", progress_callback)
 
         def start() -> Job[Path]:
             engine = self._engine
@@ -283,13 +228,20 @@ class ModelManager(ManagerSettings, ManagerReading):
             ModelNotRegisteredError: The id is unknown.
             ModelNotAvailableError: It is not on disk and must not be downloaded.
             InvalidConfigError: A key is unknown or a value wrong; nothing is loaded.
+            LoadError: A custom model cannot live in a process of its own.
         """
         chosen: Isolation | None = None if isolation is None else check_isolation(isolation)
+        given = _checked_config({} if config is None else config, model_id)
+        if device is not None and not (isinstance(device, str) and device):
+            raise InvalidConfigError(
+                f"device is {device!r}", model_id=model_id, hint='Give a name such as "cpu", or leave it out.'
+            )
 
         def start() -> Job[ModelInstance]:
             engine = self._engine
             entry = engine.entry(model_id)
-            self._registrar.check_config(entry, {**entry.config, **(config or {})})
+            self._registrar.check_config(entry, {**entry.config, **given})
+            engine.residents.check_isolation(entry, chosen)
             decision = engine.machine.load(model_id)
             if decision.refused == "not_available":
                 raise ModelNotAvailableError(
@@ -298,7 +250,7 @@ class ModelManager(ManagerSettings, ManagerReading):
             if not decision.ticket:
                 engine.residents.used(model_id)
             elif decision.ticket not in engine.jobs:
-                entry.options = LoadOptions(isolation=chosen, device=device, config=dict(config or {}))
+                entry.options = LoadOptions(isolation=chosen, device=device, config=given)
             return self._job(decision, "load", model_id)
 
         return self._call(start)
@@ -326,10 +278,9 @@ class ModelManager(ManagerSettings, ManagerReading):
         Raises:
             InvalidConfigError: A key is unknown or a value wrong; nothing is changed.
         """
-        if not isinstance(config, Mapping):
-            raise InvalidConfigError(f"config must be a mapping, not {type(config).__name__}", model_id=model_id)
+        given = _checked_config(config, model_id)
         self._engine.entry(model_id)
-        self._run(self._registrar.configure(model_id, config))
+        self._run(self._registrar.configure(model_id, given))
 
     def pin(self, model_id: str) -> None:
         """Never evict this model from memory."""
@@ -378,8 +329,7 @@ class ModelManager(ManagerSettings, ManagerReading):
         The same handler twice counts once. One that raises or blocks harms nobody. When a job has ended, a
         listener that keeps up has seen its events.
         """
-        if not callable(handler):
-            raise TypeError(f"an event listener must be callable, not {type(handler).__name__}")
+        _check_callable("an event listener", handler)
         self._call(lambda: self._engine.bus.add(handler))
         return lambda: None if self._closed else self._remove_quietly(handler)
 
@@ -393,8 +343,16 @@ class ModelManager(ManagerSettings, ManagerReading):
     def events(self, model_id: str | None = None, *, limit: int = 100) -> list[ModelEvent]:
         """The last events, newest last, also of earlier kernels.
 
-        The progress reports of earlier kernels are not kept; everything else is.
+        The progress reports of earlier kernels are not kept; everything else is. A deleted model's stay readable.
+
+        Raises:
+            TypeError: `model_id` is no text.
+            ValueError: `limit` is no whole number, or below 0.
         """
+        if model_id is not None and not isinstance(model_id, str):
+            raise TypeError(f"model_id must be text, not {type(model_id).__name__}")
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+            raise ValueError(f"limit is {limit!r}; it must be a whole number, 0 or more")
         return self._run(self._registrar.history(model_id, limit))
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
@@ -402,6 +360,7 @@ class ModelManager(ManagerSettings, ManagerReading):
 
         For views, which then read the state themselves. Returns what ends it.
         """
+        _check_callable("a subscriber", callback)
         self._call(lambda: self._engine.subscribe(callback))
 
         def unsubscribe() -> None:
@@ -428,122 +387,32 @@ class ModelManager(ManagerSettings, ManagerReading):
         """Do what a lock file says; comes in a later version."""
         raise NotImplementedError(f"lock files ({path}) come in a later version")
 
-    # The end
-
-    @property
-    def closed(self) -> bool:
-        """True after `close`."""
-        return self._closed
-
-    def close(self) -> None:
-        """Cancel downloads, unload all models, end all processes and threads. Closing twice does no harm.
-
-        It goes on past failures.
-
-        Raises:
-            RMMError: Some models could not be unloaded properly; it names them. All is ended nevertheless.
-        """
-        with self._close_lock:
-            if self._closed:
-                return
-            self._closed = True
-        _open_managers.discard(self)
-        self.unobserve_all()
-        for watch in self._watches:
-            watch.cancel()
-        try:
-            failures = self._loop.run(shut_down(self._engine, self._registrar))
-        finally:
-            self._engine.bus.close()
-            self._registrar.end_thread()
-            self._loop.close()
-        if failures:
-            names = ", ".join(str(error.model_id) for error in failures)
-            error = RMMError(f"The manager is closed, but some models could not be unloaded properly: {names}")
-            for failure in failures:
-                error.add_note(f"{failure.model_id}: {failure}")
-            raise error
-
-    async def aclose(self) -> None:
-        """Like `close`, without blocking the event loop."""
-        await asyncio.to_thread(self.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_exception: object) -> None:
-        await self.aclose()
-
     def __repr__(self) -> str:
         if self._closed:
             return "<ModelManager closed>"
         statistics = self.get_statistics()
         return f"<ModelManager {statistics.total_models} models, {statistics.loaded_models} loaded>"
 
-    # Into the runtime
 
-    def _call(self, work: Callable[[], T]) -> T:
-        """Run a short request on the runtime's thread."""
-        self._check_open()
-        return self._loop.call(work)
+def _check_callable(what: str, value: object) -> None:
+    if not callable(value):
+        raise TypeError(f"{what} must be callable, not {type(value).__name__}")
 
-    def _run(self, coroutine: Any) -> Any:
-        if self._closed:
-            coroutine.close()
-            self._check_open()
-        return self._loop.run(self._engine.delivered(coroutine, self._engine.bus.current_listener()))
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ManagerClosedError(
-                "This manager is closed.", hint="Make a new one, or call rmm_widgets.get_manager()."
-            )
-
-    def _ask(self, model_id: str, request: Callable[[str], bool]) -> bool:
-        def ask() -> bool:
-            self._engine.entry(model_id)
-            changed = request(model_id)
-            self._engine.settle(model_id)
-            return changed
-
-        return self._call(ask)
-
-    def _background(self, kind: JobKind, model_id: str | None, work: Callable[[Job[Any]], Any]) -> Job[Any]:
-        return self._call(lambda: self._engine.background(kind, model_id, work))
-
-    def _job(self, decision: Decision, kind: JobKind, model_id: str) -> Job[Any]:
-        """The job of a decision, already ended where there is nothing to do."""
-        engine, machine = self._engine, self._engine.machine
-        if decision.refused == "removing":
-            raise ModelAlreadyRegisteredError(
-                f"Model {model_id} is being deleted", model_id=model_id, hint="Register it again when that is done."
-            )
-        cancels: dict[str, Callable[[str], bool]] = {
-            "download": machine.cancel_download,
-            "load": machine.cancel_load,
-        }
-
-        def cancel() -> bool:
-            request = cancels.get(kind)
-            if request is None or model_id not in machine.models:
-                return False
-            changed = request(model_id)
-            engine.settle(model_id)
-            return changed
-
-        if decision.ticket:
-            job = engine.job(decision.ticket, kind, model_id, cancel)
-        else:
-            job = engine.new_job(kind, model_id, lambda: False)
-            engine.finish_job(job, engine.result(kind, engine.entry(model_id)))
-        engine.settle(model_id)
-        return job
+def _checked_config(config: object, model_id: str) -> Mapping[str, Any]:
+    """A copy of a configuration, once it is a mapping with names for keys."""
+    if not isinstance(config, Mapping):
+        raise InvalidConfigError(
+            f"config must be a mapping, not {type(config).__name__}",
+            model_id=model_id,
+            hint='Give a dict, such as {"batch_size": 8}.',
+        )
+    wrong = [key for key in config if not isinstance(key, str)]  # pyright: ignore[reportUnknownVariableType]
+    if wrong:
+        raise InvalidConfigError(
+            f"a configuration's keys are names, not {wrong[0]!r}", model_id=model_id, hint="Nothing was changed."
+        )
+    return freeze(config)
 
 
 class _Use(AbstractContextManager[ModelInstance], AbstractAsyncContextManager[ModelInstance]):
@@ -564,15 +433,3 @@ class _Use(AbstractContextManager[ModelInstance], AbstractAsyncContextManager[Mo
 
     async def __aexit__(self, *_exception: object) -> None:
         return None
-
-
-_open_managers: weakref.WeakSet[ModelManager] = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    for manager in list(_open_managers):
-        try:
-            manager.close()
-        except Exception:  # the interpreter is going; the others must be closed too
-            manager.log.warning("closing at exit failed", exc_info=True)

@@ -30,14 +30,17 @@ class ManagerReading:
     def _models(self) -> Mapping[str, ModelDescription]:
         return self._engine.picture.models
 
+    def _description(self, model_id: str) -> ModelDescription | None:
+        return self._models.get(model_id) if isinstance(model_id, str) else None
+
     def get_model_info(self, model_id: str) -> ModelInfo | None:
         """What is known of a model, None for an unknown id."""
-        description = self._models.get(model_id)
+        description = self._description(model_id)
         return description.info if description else None
 
     def get_model_instance(self, model_id: str) -> ModelInstance | None:
         """The handle on a model in memory (also one that is loading or failed to), None where there is none."""
-        description = self._models.get(model_id)
+        description = self._description(model_id)
         return description.instance if description else None
 
     def get_all_models(self) -> dict[str, ModelInfo]:
@@ -50,7 +53,7 @@ class ManagerReading:
 
     def is_model_available(self, model_id: str) -> bool:
         """True when every file of the model is on disk; False for an unknown id."""
-        description = self._models.get(model_id)
+        description = self._description(model_id)
         return description is not None and description.on_disk
 
     def is_model_loaded(self, model_id: str) -> bool:
@@ -59,17 +62,17 @@ class ManagerReading:
 
     def get_model_status(self, model_id: str) -> ModelStatus:
         """Where a model stands; NOT_DOWNLOADED for an unknown id."""
-        description = self._models.get(model_id)
+        description = self._description(model_id)
         return description.status if description else ModelStatus.NOT_DOWNLOADED
 
     def get_model_health(self, model_id: str) -> ModelHealth:
         """How a loaded model is; UNKNOWN where it is not loaded."""
-        description = self._models.get(model_id)
+        description = self._description(model_id)
         return description.health if description else ModelHealth.UNKNOWN
 
     def describe(self, model_id: str) -> ModelDescription:
         """Everything there is to show about a model."""
-        description = self._models.get(model_id)
+        description = self._description(model_id)
         if description is None:
             raise self._engine.unknown(model_id)
         return description
@@ -118,7 +121,13 @@ class ManagerReading:
         min_size: int | None = None,
         max_size: int | None = None,
     ) -> list[ModelInfo]:
-        """Registered models by part of id, description, repository or tag (any case), type, tag and size (bytes)."""
+        """Registered models by part of id, description, repository or tag (any case), type, tag and size (bytes).
+
+        Raises:
+            InvalidModelInfoError: There is no such type.
+            TypeError: Another argument is of the wrong type.
+        """
+        _check_search(query, tag, min_size, max_size)
         wanted, text = check_model_type(model_type), query.casefold()
 
         def fits(info: ModelInfo) -> bool:
@@ -135,12 +144,19 @@ class ManagerReading:
 
     def get_download_progress(self, model_id: str) -> ModelDownloadProgress | None:
         """How far the running or last download of a model is, None where there was none."""
-        description = self._models.get(model_id)
+        description = self._description(model_id)
         return description.progress if description else None
 
     def get_all_download_progress(self) -> dict[str, ModelDownloadProgress]:
         """The same for all models that have one."""
         return {name: d.progress for name, d in self._models.items() if d.progress is not None}
+
+
+def _check_search(query: object, tag: object, min_size: object, max_size: object) -> None:
+    if not isinstance(query, str) or not isinstance(tag, str | None):
+        raise TypeError("query and tag must be text")
+    if not isinstance(min_size, int | float | None) or not isinstance(max_size, int | float | None):
+        raise TypeError("min_size and max_size must be numbers of bytes")
 
 
 def check_model_type(value: ModelType | str | None) -> ModelType | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import traitlets
@@ -20,7 +21,11 @@ class InvalidSettingError(InvalidConfigError, traitlets.TraitError):
 
 
 class ManagerSettings(LoggingConfigurable):
-    """The configurable part of a `ModelManager`. Seconds and bytes."""
+    """The configurable part of a `ModelManager`. Seconds and bytes.
+
+    A value of the wrong type raises `traitlets.TraitError`, one out of its range `InvalidConfigError`, which
+    is a `TraitError` too; either way the setting keeps its value.
+    """
 
     max_concurrent_downloads = traitlets.Int(3, help="Downloads that run at once; more wait, in order.").tag(
         config=True
@@ -69,6 +74,31 @@ class ManagerSettings(LoggingConfigurable):
     def _check_isolation(self, proposal: Any) -> str:
         return check_isolation(proposal["value"])
 
+    @traitlets.validate("cache_dir", "data_dir")
+    def _check_folder(self, proposal: Any) -> str | Path | None:
+        value = proposal["value"]
+        if value is None or isinstance(value, Path) or (isinstance(value, str) and value):
+            return value
+        raise _invalid(proposal, "a path", "Give a folder, or None for the usual one.")
+
+    @traitlets.validate("endpoint")
+    def _check_endpoint(self, proposal: Any) -> str | None:
+        value = proposal["value"]
+        if value is not None and not value.startswith(("https://", "http://")):
+            raise _invalid(proposal, "a web address", "Give one such as 'https://huggingface.co', or None for it.")
+        return value
+
+    @traitlets.validate("token")
+    def _check_token(self, proposal: Any) -> str | bool | None:
+        value = proposal["value"]
+        if value is not None and not isinstance(value, bool) and not (isinstance(value, str) and value):
+            # The value is not shown: it may be a secret in the wrong wrapping.
+            raise InvalidSettingError(
+                f"token must be text, not {type(value).__name__}" if value != "" else "token is empty",
+                hint="Give a token, None for the stored login, or False for none.",
+            )
+        return value
+
     @traitlets.validate("memory_budget", "keep_alive")
     def _check_later(self, proposal: Any) -> None:
         if proposal["value"] is not None:
@@ -77,11 +107,13 @@ class ManagerSettings(LoggingConfigurable):
 
 def _positive(proposal: Any) -> Any:
     value = proposal["value"]
-    if not value > 0:
-        raise InvalidSettingError(
-            f"{proposal['trait'].name} is {value!r}; it must be greater than 0", hint="Give a positive number."
-        )
+    if isinstance(value, bool) or not value > 0:
+        raise _invalid(proposal, "greater than 0", "Give a positive number.")
     return value
+
+
+def _invalid(proposal: Any, wanted: str, hint: str) -> InvalidSettingError:
+    return InvalidSettingError(f"{proposal['trait'].name} is {proposal['value']!r}; it must be {wanted}", hint=hint)
 
 
 def check_isolation(value: str) -> Isolation:
@@ -94,5 +126,7 @@ def check_isolation(value: str) -> Isolation:
     if value == "ray":
         raise NotImplementedError('isolation="ray" comes in a later version')
     if value not in ("process", "kernel"):
-        raise InvalidSettingError(f"isolation is {value!r}; it must be 'process' or 'kernel'")
+        raise InvalidSettingError(
+            f"isolation is {value!r}; it must be 'process' or 'kernel'", hint="Leave it out for the manager's setting."
+        )
     return "kernel" if value == "kernel" else "process"

@@ -33,6 +33,7 @@ __all__ = [
     "Statistics",
     "VerifyReport",
     "freeze",
+    "thaw",
 ]
 
 
@@ -107,6 +108,15 @@ def freeze(value: Any) -> Any:
         return FrozenDict({str(k): freeze(v) for k, v in value.items()})  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     if isinstance(value, list | tuple):
         return tuple(freeze(v) for v in value)  # pyright: ignore[reportUnknownVariableType]
+    return value
+
+
+def thaw(value: Any) -> Any:
+    """A copy of what `freeze` gave that its owner may change: dicts and lists."""
+    if isinstance(value, Mapping):
+        return {k: thaw(v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, list | tuple):
+        return [thaw(v) for v in value]  # pyright: ignore[reportUnknownVariableType]
     return value
 
 
@@ -227,9 +237,9 @@ class ModelEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     type: ModelEventType
     model_id: str
-    seq: int
     timestamp: datetime
     data: Mapping[str, Any] = msgspec.field(default_factory=FrozenDict)
+    seq: int
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):

@@ -219,7 +219,7 @@ def pattern(numbers: random.Random) -> list[Observation]:
 
 def test_L11_thousand_random_patterns_against_the_reference() -> None:
     seed = int(os.environ.get("RMM_TEST_SEED") or random.SystemRandom().randrange(2**32))
-    print(f"RMM_TEST_SEED={seed}")  # noqa: T201 - pytest shows it where a test fails
+    print(f"RMM_TEST_SEED={seed}")
     numbers = random.Random(seed)
     met: set[ModelHealth] = set()
     for _ in range(1000):

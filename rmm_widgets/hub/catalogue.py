@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from .. import names
-from ..errors import DownloadError, HubUnavailableError, InvalidModelInfoError, UnsupportedModelError
+from ..errors import (
+    DownloadError,
+    HubUnavailableError,
+    InvalidConfigError,
+    InvalidModelInfoError,
+    UnsupportedModelError,
+)
 from ..types import HubModel, ModelInfo, ModelType
 from .card import first_sentence
 from .failures import hub_host
@@ -65,13 +71,15 @@ def search(
         token: None for the stored one, False for none.
 
     Raises:
-        ValueError: The query is not text or the limit is out of range.
+        InvalidConfigError: The query is not text or the limit is out of range.
         HubUnavailableError: The Hub did not answer.
     """
     if not isinstance(query, str):
-        raise ValueError(f"the query must be text, not {type(query).__name__}")
+        raise InvalidConfigError(f"the query must be text, not {type(query).__name__}", hint="Give part of a name.")
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_LIMIT:
-        raise ValueError(f"limit is {limit!r}; it must be a whole number from 1 to {MAX_LIMIT}")
+        raise InvalidConfigError(
+            f"limit is {limit!r}; it must be a whole number from 1 to {MAX_LIMIT}", hint="Leave it out for 20."
+        )
     wanted = None if model_type is None else ModelType(model_type)
     found: dict[str, HubModel] = {}
     for restriction in _restrictions(wanted):
@@ -190,7 +198,7 @@ def _checked(repo_id: object, revision: object, model_id: object, model_type: ob
         raise InvalidModelInfoError(
             str(error),
             model_id=model_id if isinstance(model_id, str) else None,
-            hint="A repository is written as 'owner/name', for example 'sentence-transformers/all-MiniLM-L6-v2'.",
+            hint=f"A repository is written as 'owner/name'; types are: {', '.join(t.value for t in ModelType)}.",
         ) from None
 
 

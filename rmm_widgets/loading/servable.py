@@ -7,7 +7,7 @@ thread, and for how long.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -33,6 +33,15 @@ class ProbeAnswer(msgspec.Struct, frozen=True):
     healthy: bool
     degraded: bool = False
     detail: str = ""
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A servable that holds something beside its model."""
+
+    def close(self) -> None:
+        """Give it back; the last call, on the thread of all others, also where nothing was unloaded."""
+        ...
 
 
 class Servable(Protocol):

@@ -36,6 +36,12 @@ class Listener:
         self._thread: threading.Thread | None = None
         self._on_seen: Callable[[], None] = lambda: None
         self._closed = False
+        self._ended = False
+
+    @property
+    def finished(self) -> bool:
+        """True when it was closed and has seen what it had been sent."""
+        return self._ended and self.seen == self.sent
 
     def send(self, item: Any, on_seen: Callable[[], None]) -> None:
         """Queue an item; `on_seen` is called on the listener's thread after each."""
@@ -70,6 +76,7 @@ class Listener:
         """No more items; with `drop`, forget also those that wait. Never waits for the handler."""
         if drop:
             self._closed = True
+        self._ended = True
         self._queue.put(None)
 
     @property
@@ -128,7 +135,7 @@ class Bus:
     def private(self, handler: Callable[[Any], object]) -> Listener:
         """A listener of one job only, such as a progress callback; feed it with `send_to`."""
         listener = Listener(handler)
-        self._private.add(listener)
+        self._private = {one for one in self._private if not one.finished} | {listener}
         return listener
 
     def send_to(self, listener: Listener, item: Any) -> None:
@@ -136,8 +143,7 @@ class Bus:
         listener.send(item, self._seen)
 
     def end(self, listener: Listener) -> None:
-        """The job is over: the listener ends after what it was sent."""
-        self._private.discard(listener)
+        """The job is over: the listener ends after what it was sent, and the job's end waits for that."""
         listener.close(drop=False)
 
     def after_delivery(self, done: Callable[[], None], *, asked_by: Listener | None = None) -> None:

@@ -48,9 +48,14 @@ class Disk:
         """What a custom model says of itself; None where it takes its time, and is looked at again later."""
         if entry.source is None:
             return False
+        if self._engine.state(entry.info.model_id).worker:
+            return None  # what is loaded stays what it is, also where another object was registered since
+
+        async def ask() -> bool:
+            return await entry.custom_model().is_available()
+
         try:
-            model = await self._engine.in_thread(entry.custom_model, "custom-model")
-            asked = CoroutineThread(model.is_available, name=f"rmm-available-{entry.info.model_id}")
+            asked = CoroutineThread(ask, name=f"rmm-available-{entry.info.model_id}")
             if not await asked.ended(AVAILABLE_PATIENCE):
                 self._engine.loop.spawn(self._custom_available_later(entry, asked), name="is_available")
                 return None

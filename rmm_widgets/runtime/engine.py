@@ -66,10 +66,13 @@ class Engine:
         """Set by the registrar: keeps the history."""
         self.on_removed: Callable[[str, int], None] = lambda _model_id, _ticket: None
         """Set by the registrar: forgets the model, then ends the job."""
+        self.owner: Callable[[], Any] = lambda: None
+        """Set by the manager: gives it, for views of its jobs."""
         self.bytes_downloaded = 0
         self._seq = 0
         self._dirty: set[str] = set()
         self._settling = False
+        self._ends: list[Callable[[], None]] = []
         self._subscribers: list[Callable[[], None]] = []
         self.picture = Picture(
             revision=0,
@@ -155,6 +158,7 @@ class Engine:
             progress=lambda: self._progress_of(job.model_id),
             run_callback=self._run_callback,
             forbidden_thread=lambda: self.loop.here,
+            owner=self.owner,
         )
         return job
 
@@ -165,9 +169,9 @@ class Engine:
     def _run_callback(self, work: Callable[[], object]) -> None:
         # A done-callback may block; the thread that ends the job is the runtime's own.
         if self.loop.here:
-            listener = self.bus.private(lambda call: call())
-            self.bus.send_to(listener, work)
-            self.bus.end(listener)
+            listener = Listener(lambda call: call())
+            listener.send(work, lambda: None)
+            listener.close(drop=False)
         else:
             work()
 
@@ -190,7 +194,9 @@ class Engine:
     # Events and the picture
 
     def publish(self, event: ModelEventType, model_id: str, **data: Any) -> None:
-        """Number an event, keep it and tell the listeners."""
+        """Number an event, keep it and tell the listeners, who find the new picture already."""
+        if self._dirty:
+            self._redraw()
         self._seq += 1
         record = ModelEvent(
             type=event, model_id=model_id, seq=self._seq, timestamp=datetime.now(UTC), data=freeze(data)
@@ -213,7 +219,7 @@ class Engine:
         self._dirty.add(model_id)
 
     def settle(self, *model_ids: str) -> None:
-        """Carry out what the machine asks for, then show the new picture."""
+        """Carry out what the machine asks for, show the new picture, then end the jobs that are over."""
         self._dirty.update(model_ids)
         if self._settling:
             return  # an effect led to another request: the loop below takes its effects too
@@ -227,6 +233,9 @@ class Engine:
             self._settling = False
         if self._dirty:
             self._redraw()
+        ends, self._ends = self._ends, []
+        for end in ends:
+            end()
 
     def _redraw(self) -> None:
         models = dict(self.picture.models)
@@ -282,11 +291,16 @@ class Engine:
             return  # the download of a load: nobody holds a job for it
         entry = self.entries[effect.model_id]
         if effect.outcome == "done":
-            self.finish_job(job, self.result(job.kind, entry))
-        elif effect.outcome == "cancelled":
-            self.fail_job(job, _cancelled(job.kind, effect.model_id), cancelled=True)
+            value = self.result(job.kind, entry)
+            self._ends.append(lambda: self.finish_job(job, value))
         else:
-            self.fail_job(job, entry.error or RMMError(_reason(effect.failure), model_id=effect.model_id))
+            error, cancelled = self._outcome(job.kind, entry, effect)
+            self._ends.append(lambda: self.fail_job(job, error, cancelled=cancelled))
+
+    def _outcome(self, kind: JobKind, entry: Entry, effect: Finish) -> tuple[RMMError, bool]:
+        if effect.outcome == "cancelled":
+            return _cancelled(kind, effect.model_id), True
+        return entry.error or RMMError(_reason(effect.failure), model_id=effect.model_id), False
 
     def result(self, kind: JobKind, entry: Entry) -> Any:
         """What a fulfilled job of this kind gives."""
@@ -375,9 +389,11 @@ def _cancelled(kind: JobKind, model_id: str) -> RMMError:
 def _foreign(phase: FailurePhase, model_id: str, error: BaseException) -> RMMError:
     """One of our errors for one that is not."""
     from ..errors import DownloadError, LoadError
+    from ..workers.faults import describe_error
 
-    text = str(error) or type(error).__name__
+    record = describe_error(error, "load")
     kind = DownloadError if phase == "download" else LoadError
-    wrapped = kind(text, model_id=model_id, hint=f"It raised {type(error).__name__}; the cause stands above.")
+    text = record.message or record.type
+    wrapped = kind(text, model_id=model_id, hint=f"It raised {record.type}; the cause stands above.")
     wrapped.__cause__ = error
     return wrapped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from ..base_model import BaseModel
-from ..errors import RMMError
+from ..errors import InvalidModelInfoError, ModelNotAvailableError, RMMError
 from ..health import HealthTracker
 from ..lifecycle.states import ModelState, Stage, public_status
 from ..types import (
@@ -112,12 +113,39 @@ class Entry:
     probing: bool = False
     error: RMMError | None = None
     """What the last failed job raised; the lifecycle's failure is its record."""
+    turn: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+    """Held while the custom model's `download` or `load` runs: one that was given up may still be at work."""
+    _making: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+    _made_from: CustomSource | None = None
 
-    def custom_model(self) -> BaseModel | None:
-        """The custom model, made on first use where a callable was registered."""
-        if self.model is None and self.source is not None:
-            self.model = self.source if isinstance(self.source, BaseModel) else self.source(self.info)
-        return self.model
+    def custom_model(self) -> BaseModel:
+        """The custom model, made on first use where a callable was registered; may block, so call it off the loop.
+
+        Raises:
+            ModelNotAvailableError: It was registered by an earlier kernel.
+            InvalidModelInfoError: The callable made something else.
+        """
+        with self._making:
+            source = self.source
+            if source is not None and source is not self._made_from:
+                self.model = self._checked(source if isinstance(source, BaseModel) else source(self.info))
+                self._made_from = source
+            if self.model is None:
+                raise ModelNotAvailableError(
+                    f"Model {self.info.model_id} is a custom model of an earlier session",
+                    model_id=self.info.model_id,
+                    hint="Run the cell that defines and registers it again.",
+                )
+            return self.model
+
+    def _checked(self, made: object) -> BaseModel:
+        if not isinstance(made, BaseModel):
+            raise InvalidModelInfoError(
+                f"What was registered for model {self.info.model_id} made a {type(made).__name__}, not a BaseModel",
+                model_id=self.info.model_id,
+                hint="Register it again with a BaseModel, or with a callable that returns one.",
+            )
+        return made
 
     def describe(self, state: ModelState) -> ModelDescription:
         """The picture of this model."""

@@ -40,6 +40,7 @@ class Job(Generic[T]):
         progress: Callable[[], ModelDownloadProgress | None] = lambda: None,
         run_callback: Callable[[Callable[[], object]], None] = _run_here,
         forbidden_thread: Callable[[], bool] = lambda: False,
+        owner: Callable[[], Any] = lambda: None,
     ) -> None:
         self._kind: JobKind = kind
         self._model_id = model_id
@@ -47,6 +48,7 @@ class Job(Generic[T]):
         self._progress = progress
         self._run_callback = run_callback
         self._forbidden_thread = forbidden_thread
+        self._owner = owner
         self._future: concurrent.futures.Future[T] = concurrent.futures.Future()
         self._was_cancelled = False
         self._lock = threading.Lock()
@@ -65,6 +67,11 @@ class Job(Generic[T]):
     def progress(self) -> ModelDownloadProgress | None:
         """How far the download of its model is, None where there is none."""
         return self._progress()
+
+    @property
+    def owner(self) -> Any:
+        """The manager that started it; None once that is gone."""
+        return self._owner()
 
     def done(self) -> bool:
         """True once it has ended, in whichever way."""

@@ -32,6 +32,7 @@ class RuntimeLoop:
         try:
             self._loop.run_forever()
         finally:
+            self._loop.run_until_complete(_cancel_the_rest())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
 
@@ -65,16 +66,21 @@ class RuntimeLoop:
         self._enter(run)
         return future.result()
 
-    def run(self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
-        """Run a coroutine on the loop and wait for it; an interrupted wait cancels it."""
+    def run(self, coroutine: Coroutine[Any, Any, T], *, cancel_on_interrupt: bool = True) -> T:
+        """Run a coroutine on the loop and wait for it; an interrupt ends the wait and, if wanted, the coroutine."""
         if self.here:
             coroutine.close()
             raise RuntimeError("this would wait for the runtime on the runtime's own thread; await it instead")
         future = self.submit(coroutine)
         try:
-            return future.result(timeout)
+            return future.result()
+        except concurrent.futures.CancelledError:
+            if self._closed:
+                raise _closed_error() from None
+            raise
         except KeyboardInterrupt:
-            future.cancel()
+            if cancel_on_interrupt:
+                future.cancel()
             raise
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
@@ -124,6 +130,15 @@ class RuntimeLoop:
         self._loop.call_soon_threadsafe(self._loop.stop)
         if not self.here:
             self._thread.join(5)
+
+
+async def _cancel_the_rest() -> None:
+    """Nobody may wait for ever for what a closed loop does not do any more."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=1.0)
 
 
 def _closed_error() -> ManagerClosedError:

@@ -17,11 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..errors import InvalidConfigError, ModelAlreadyRegisteredError, ModelNotAvailableError, RegistryError
+from ..errors import (
+    InvalidConfigError,
+    ManagerClosedError,
+    ModelAlreadyRegisteredError,
+    ModelNotAvailableError,
+    RegistryError,
+)
 from ..lifecycle.states import Stage
 from ..registry.records import StoredModel, StoreReport
 from ..registry.store import RegistryStore
-from ..types import ModelEvent, ModelEventType, ModelInfo, VerifyReport, freeze
+from ..types import ModelEvent, ModelEventType, ModelInfo, VerifyReport, freeze, thaw
 from .entry import CustomSource, Entry
 from .threads import SerialThread
 
@@ -112,13 +118,13 @@ class Registrar:
             elif not await self._update(entry, info, source, replace=replace):
                 return entry.info
             await self._look([entry])
+            self._engine.settle(info.model_id)
             self._engine.publish(
                 ModelEventType.CONFIG_UPDATE,
                 info.model_id,
                 action="registered",
                 model_info=msgspec.to_builtins(info),
             )
-            self._engine.settle(info.model_id)
             return entry.info
 
     async def _update(self, entry: Entry, info: ModelInfo, source: CustomSource | None, *, replace: bool) -> bool:
@@ -140,11 +146,12 @@ class Registrar:
                 hint="Unload it or cancel its download first.",
             )
         became_custom = source is not None and not entry.custom
-        if source is not None and source is not entry.source:
+        another = source is not None and source is not entry.source
+        if another:
             entry.source = source
-            if not state.worker:
-                entry.model = None
         if info == entry.info and not became_custom:
+            if another:
+                await self._look([entry])  # as after a restart, or where a cell is run again
             return False
         before = (entry.info, entry.commit, entry.custom)
         entry.info, entry.custom = info, entry.custom or source is not None
@@ -197,6 +204,11 @@ class Registrar:
                 if model_id not in engine.entries:
                     await self._thread.run(self._store.remove, model_id)
             freed = await self._free(entry) if remove_files else 0
+        except asyncio.CancelledError:
+            if job is not None:
+                error = ManagerClosedError("The manager was closed during the deletion.", model_id=model_id)
+                engine.fail_job(job, error, cancelled=True)
+            return
         except Exception as error:  # noqa: BLE001 - the job must end with it
             if job is not None:
                 engine.fail_job(job, error)
@@ -261,17 +273,22 @@ class Registrar:
         loaded = engine.state(model_id).stage is Stage.LOADED and entry.worker is not None
         if config == entry.config and (not loaded or live == entry.live_config):
             return
-        if loaded and entry.worker is not None:
-            await entry.worker.update_config(dict(live))
-            entry.live_config = live
         before, entry.config = entry.config, config
         try:
             await self._put(entry)
         except BaseException:
             entry.config = before
             raise
-        engine.publish(ModelEventType.CONFIG_UPDATE, model_id, action="config_updated", config=config)
+        if loaded and entry.worker is not None:
+            try:
+                await entry.worker.update_config(thaw(live))
+            except BaseException:
+                entry.config = before
+                await self.save(entry)
+                raise
+            entry.live_config = live
         engine.settle(model_id)
+        engine.publish(ModelEventType.CONFIG_UPDATE, model_id, action="config_updated", config=config)
 
     def check_config(self, entry: Entry, config: Mapping[str, Any]) -> None:
         """Refuse a configuration that the model would not take.
@@ -306,7 +323,8 @@ class Registrar:
 
     async def history(self, model_id: str | None, limit: int) -> list[ModelEvent]:
         """The last events, newest last: this session's own, before them those of earlier ones."""
-        own = [e for e in self._engine.recent if model_id is None or e.model_id == model_id][-limit:]
+        own = [e for e in self._engine.recent if model_id is None or e.model_id == model_id]
+        own = own[max(0, len(own) - limit) :]
         missing = limit - len(own)
         if missing <= 0:
             return own

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import LoadError, ModelNotAvailableError, ModelNotLoadedError, WorkerDiedError
+from ..errors import LoadError, LoadTimeoutError, ModelNotAvailableError, ModelNotLoadedError, WorkerDiedError
 from ..lifecycle.effects import Announce
 from ..lifecycle.states import Stage
-from ..types import FrozenDict, InstanceState, ModelEventType, ModelHealth, ModelInstance, ModelStatus, freeze
+from ..types import FrozenDict, InstanceState, ModelEventType, ModelHealth, ModelInstance, ModelStatus, freeze, thaw
 from ..workers.api import Exit, Worker, WorkerSpec
-from .entry import Entry
+from .entry import Entry, Isolation, ModelDescription
 from .probing import Probing
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ class Residents:
                 pass
 
     def _forget(self, entry: Entry) -> None:
-        if self._engine.state(entry.info.model_id).worker:
+        state = self._engine.machine.models.get(entry.info.model_id)
+        if state is not None and state.worker:
             return  # a load that waited was cancelled; the loaded model stays
         entry.instance = None
         entry.worker = None
@@ -99,13 +100,15 @@ class Residents:
         engine, machine, model_id = self._engine, self._engine.machine, entry.info.model_id
         worker: Worker | None = None
         try:
-            worker = await self._place(entry, generation)
+            worker = await self._place_in_time(entry, generation)
             report = await worker.load(engine.settings.load_timeout)
             entry.worker = worker
             entry.device, entry.placement, entry.memory_bytes = report.device, worker.placement, report.memory_bytes
             await self.probing.first(entry, worker)
             if worker.exited.done():
                 raise _death(model_id, worker.exited.result())
+            if engine.state(model_id).stage is Stage.ABORTING:
+                raise asyncio.CancelledError  # `stop` was called in this very round of the loop
         except asyncio.CancelledError:
             await self._end(worker)
             machine.load_stopped(model_id, generation)
@@ -113,7 +116,7 @@ class Residents:
             await self._end(worker)
             entry.worker = None
             machine.load_failed(model_id, generation, engine.fail(entry, "load", error))
-            if isinstance(error, ModelNotAvailableError):
+            if isinstance(error, ModelNotAvailableError) and model_id in machine.models:
                 machine.set_on_disk(model_id, False)
         else:
             entry.loaded_at = entry.last_used = datetime.now(UTC)
@@ -130,13 +133,27 @@ class Residents:
             except asyncio.CancelledError:
                 pass  # a load cancelled now: the end of its worker is what that asks for
 
+    async def _place_in_time(self, entry: Entry, generation: int) -> Worker:
+        seconds = self._engine.settings.load_timeout
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                return await self._place(entry, generation)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise LoadTimeoutError(
+                f"Model {entry.info.model_id} could not even begin to load within {seconds:g} s",
+                model_id=entry.info.model_id,
+                hint="The callable that makes a custom model may hang; raise manager.load_timeout if it needs longer.",
+            ) from None
+
     async def _place(self, entry: Entry, generation: int) -> Worker:
         engine, info = self._engine, entry.info
         isolation = entry.options.isolation or engine.settings.isolation
-        config = dict(entry.live_config)
         device = entry.options.device
         if entry.custom:
-            return await self._place_custom(entry, generation, config, device)
+            return await self._place_custom(entry, generation, device)
         from ..loading.detect import detect
 
         folder = await self._folder(entry)
@@ -147,7 +164,7 @@ class Residents:
             generation=generation,
             path=str(folder),
             loader=detection.loader,
-            config=config,
+            config=thaw(entry.live_config),
             device=device,
             log_path=str(engine.worker_log(generation)),
         )
@@ -177,34 +194,37 @@ class Residents:
             )
         return Path(entry.snapshot)
 
-    async def _place_custom(self, entry: Entry, generation: int, config: dict[str, Any], device: str | None) -> Worker:
+    def check_isolation(self, entry: Entry, isolation: Isolation | None) -> None:
+        """Refuse to place a custom model where it cannot live.
+
+        Raises:
+            LoadError: It is a custom model, which is to live in a process of its own.
+        """
+        if entry.custom and isolation == "process":
+            raise LoadError(
+                f"Model {entry.info.model_id} is a custom model: its class lives in this kernel only",
+                model_id=entry.info.model_id,
+                hint='Leave isolation out, or give isolation="kernel".',
+            )
+
+    async def _place_custom(self, entry: Entry, generation: int, device: str | None) -> Worker:
         from ..loading.custom import CustomServable
         from ..workers.thread import start_thread_worker
 
         info = entry.info
-        if entry.options.isolation == "process":
-            raise LoadError(
-                f"Model {info.model_id} is a custom model: its class lives in this kernel only",
-                model_id=info.model_id,
-                hint='Leave isolation out, or give isolation="kernel".',
-            )
+        self.check_isolation(entry, entry.options.isolation)
         model = await self._engine.in_thread(entry.custom_model, "custom-model")
-        if model is None:
-            raise ModelNotAvailableError(
-                f"Model {info.model_id} is a custom model of an earlier session",
-                model_id=info.model_id,
-                hint="Run the cell that defines and registers it again.",
-            )
+        entry.live_config = freeze({**model.config, **entry.live_config})
         spec = WorkerSpec(
             model_id=info.model_id,
             model_type=info.model_type.value,
             generation=generation,
             path="",
             loader="custom",
-            config=config,
+            config=thaw(entry.live_config),
             device=device,
         )
-        return await start_thread_worker(spec, CustomServable(model))
+        return await start_thread_worker(spec, CustomServable(model, entry.turn))
 
     async def _unload(self, entry: Entry, generation: int, *, force: bool) -> None:
         engine, machine, model_id = self._engine, self._engine.machine, entry.info.model_id
@@ -272,19 +292,24 @@ class Resident:
             config=description.config,
             loaded_at=description.loaded_at,
             last_used=self._entry.last_used,
-            error=description.error or None,
+            error=description.error or self._sickness(description) or None,
             metadata=freeze(info.metadata) or FrozenDict(),
             memory_bytes=worker.memory_bytes() if worker else 0,
             placement=description.placement,
             device=description.device,
         )
 
+    def _sickness(self, description: ModelDescription) -> str:
+        return description.health_reason if description.health is ModelHealth.UNHEALTHY else ""
+
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Any:
         """Call and wait, from any thread but the runtime's."""
+        _check_call(method, timeout)
         return self._engine.loop.run(self._call(method, args, kwargs, timeout))
 
     async def acall(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Any:
         """Call from a coroutine on any loop."""
+        _check_call(method, timeout)
         return await asyncio.wrap_future(self._engine.loop.submit(self._call(method, args, kwargs, timeout)))
 
     async def _call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Any:
@@ -308,6 +333,13 @@ class Resident:
         if self._entry.placement == "kernel" and self._entry.model is not None:
             return self._entry.model
         return RemoteModel(self)
+
+
+def _check_call(method: object, timeout: object) -> None:
+    if not isinstance(method, str):
+        raise TypeError(f"a method's name is text, not {type(method).__name__}")
+    if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
+        raise ValueError(f"timeout is {timeout!r}; it must be a number of seconds greater than 0, or None")
 
 
 class RemoteModel:

@@ -23,7 +23,7 @@ class Settings:
     isolation: Isolation = "process"
     cache_dir: Path | None = None
     endpoint: str | None = None
-    token: str | bool | None = None
+    token: str | bool | None = dataclasses.field(default=None, repr=False)
     health_interval: float = 10.0
     cleanup_interval: float = 300.0
 

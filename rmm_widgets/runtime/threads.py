@@ -1,18 +1,19 @@
 """Threads for blocking work, awaited from the runtime's loop.
 
-Not `concurrent.futures`: its pools refuse work once the interpreter starts to exit, which is just when
+Not the pools of `concurrent.futures`: they refuse work once the interpreter starts to exit, which is just when
 a manager closes, and a shared pool would let one model's blocking code starve another's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import queue
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
-__all__ = ["CoroutineThread", "SerialThread", "run_in_thread"]
+__all__ = ["CoroutineThread", "SerialThread", "run_in_thread", "run_uninterrupted"]
 
 T = TypeVar("T")
 
@@ -22,8 +23,8 @@ def _deliver(future: asyncio.Future[T], value: T | None, error: BaseException | 
         return
     if error is None:
         future.set_result(value)  # type: ignore[arg-type]
-    elif isinstance(error, StopIteration | KeyboardInterrupt | SystemExit):
-        # These would tear down the loop that they are set on.
+    elif isinstance(error, StopIteration) or not isinstance(error, Exception):
+        # These would tear down the loop that they are set on, or pass every `except Exception` of the waiters.
         future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
     else:
         future.set_exception(error)
@@ -48,6 +49,30 @@ async def run_in_thread(work: Callable[[], T], *, name: str) -> T:
     future: asyncio.Future[T] = loop.create_future()
     threading.Thread(target=_run_for, args=(loop, future, work), name=name, daemon=True).start()
     return await future
+
+
+def run_uninterrupted(work: Callable[[], T], *, name: str) -> T:
+    """Run blocking work to its end whatever comes; a KeyboardInterrupt meanwhile is raised after it."""
+    future: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            future.set_exception(error)
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    interrupt: KeyboardInterrupt | None = None
+    while not future.done():
+        try:
+            concurrent.futures.wait([future])
+        except KeyboardInterrupt as caught:
+            interrupt = caught
+    thread.join()
+    if interrupt is not None:
+        raise interrupt
+    return future.result()
 
 
 class SerialThread:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DownloadError, DownloadTimeoutError, ModelNotAvailableError
+from ..errors import DownloadTimeoutError
 from ..lifecycle.effects import Announce
 from ..lifecycle.states import Stage
 from ..types import ModelDownloadProgress, ModelEventType, ModelStatus
@@ -34,6 +34,9 @@ MIN_INTERVAL = 0.1
 
 CUSTOM_GRACE = 0.5
 """Seconds that a custom model's `download` gets to end after a cancel, before its thread is abandoned."""
+
+TURN_POLL = 0.05
+"""Seconds between two looks whether a download that was given up has ended."""
 
 _STAGES = {"downloading": Stage.DOWNLOADING, "verifying": Stage.VERIFYING, "finishing": Stage.VERIFYING}
 
@@ -137,25 +140,26 @@ class Transfers:
     async def _custom(self, entry: Entry, run: int) -> None:
         engine, info = self._engine, entry.info
         model = await engine.in_thread(entry.custom_model, "custom-model")
-        if model is None:
-            raise ModelNotAvailableError(
-                f"Model {info.model_id} is a custom model of an earlier session",
-                model_id=info.model_id,
-                hint="Run the cell that defines and registers it again.",
-            )
         report = _Throttle(lambda done: self._custom_reported(entry, run, *done))
 
         def from_its_thread(done: int, total: int, current_file: str | None) -> None:
-            engine.loop.asyncio.call_soon_threadsafe(report, (done, total, current_file))
+            numbers = max(0, int(done)), max(0, int(total))  # nonsense is an error of the model's own
+            engine.loop.asyncio.call_soon_threadsafe(report, (*numbers, current_file))
 
         async def download() -> None:
-            if not await model.is_available():
-                await model.download()
+            while not entry.turn.acquire(blocking=False):  # noqa: ASYNC110 - a lock between threads
+                await asyncio.sleep(TURN_POLL)
+            try:
+                if not await model.is_available():
+                    await model.download()
+            finally:
+                entry.turn.release()
 
         model.reports_to(from_its_thread)
         thread = CoroutineThread(download, name=f"rmm-download-{info.model_id}")
+        limit = asyncio.timeout(engine.settings.download_timeout)
         try:
-            async with asyncio.timeout(engine.settings.download_timeout) as limit:
+            async with limit:
                 await thread.result()
         except TimeoutError:
             if not limit.expired():
@@ -190,7 +194,6 @@ class Transfers:
         )
 
     def _custom_reported(self, entry: Entry, run: int, done: int, total: int, current_file: str | None) -> None:
-        done, total = max(0, int(done)), max(0, int(total))
         shown = entry.progress
         begun = shown.start_time if shown else None
         seconds = (datetime.now(UTC) - begun).total_seconds() if begun else 0.0

@@ -6,6 +6,7 @@ that is to be the work lane, and takes the replies from `emit`.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import LoadError, ModelNotLoadedError
-from ..loading.servable import MAIN_METHOD, Servable
+from ..loading.servable import MAIN_METHOD, Closable, Servable
 from .faults import CallCancelledError, describe_error
 from .messages import (
     Busy,
@@ -33,6 +34,12 @@ from .messages import (
 )
 
 __all__ = ["WorkerCore"]
+
+
+PROBE_PATIENCE = 0.1
+"""Seconds that a probe may wait for the one before it; a longer one hangs, and the next is told so at once."""
+
+_log = logging.getLogger("rmm_widgets")
 
 
 class WorkerCore:
@@ -91,11 +98,17 @@ class WorkerCore:
     def _submit_probe(self, request: ProbeRequest) -> None:
         with self._changed:
             running = self._running
-            if running is None and not self._waiting:
+            if self._answers_soon(running):
                 self._enqueue(request)
                 return
         operation, seconds = (running.phase, running.seconds()) if running else ("call", 0.0)
         self._emit(Busy(id=request.id, generation=self._generation, operation=operation, seconds=seconds))
+
+    def _answers_soon(self, running: _Operation | None) -> bool:
+        """True while nothing but probes stands before a new one, and none of them hangs."""
+        if any(not isinstance(request, ProbeRequest) for request in self._waiting):
+            return False
+        return running is None or (running.phase == "probe" and running.seconds() < PROBE_PATIENCE)
 
     def _cancel(self, target: int | None) -> None:
         with self._changed:
@@ -115,6 +128,11 @@ class WorkerCore:
         """Work until `close`."""
         while self._step():
             pass
+        if isinstance(self._servable, Closable):
+            try:
+                self._servable.close()
+            except Exception:  # noqa: BLE001 - the worker's end must be reported whatever a servable does
+                _log.warning("closing %r failed", self._servable, exc_info=True)
         self._servable = self._open = None
 
     def _step(self) -> bool:

@@ -207,7 +207,7 @@ def random_line(draw: random.Random) -> str:
 
 def test_S18_fuzzed_lines_never_run_anything(watch: _Watch) -> None:
     seed = random.randrange(2**32)
-    print(f"seed {seed}")  # noqa: T201
+    print(f"seed {seed}")
     draw = random.Random(seed)
     understood, without_hint = 0, list[str]()
     parse("ls", TABLE)  # argparse imports gettext on first use

@@ -89,7 +89,7 @@ def test_impossible_ranges(value: str, size: int):
 
 def test_ranges_over_http(empty_hub: DemoHub):
     seed = random.randrange(1 << 32)
-    print("seed", seed)  # noqa: T201
+    print("seed", seed)
     rng = random.Random(seed)
     content = rng.randbytes(200_000)
     empty_hub.add(REPO, {"model.bin": content, "empty.bin": b""})

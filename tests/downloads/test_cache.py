@@ -163,7 +163,7 @@ def test_a_listing_that_cannot_be_trusted_counts_as_none(snapshot: Snapshot, cac
 
 def test_D05_every_flip_and_truncation_is_found(empty_hub: DemoHub, cache: Path) -> None:
     seed = random.randrange(1 << 30)
-    print("seed", seed)  # noqa: T201
+    print("seed", seed)
     chance = random.Random(seed)
     files = {f"{n:03}.safetensors": content(1 + n * 7, n) for n in range(200)}
     empty_hub.add(REPO, files)

@@ -48,7 +48,7 @@ async def _fetch_through_kills(hub: DemoHub, cache: Path, kills: int, seed: int)
 
 def test_D01_a_fetch_outlives_kills_of_its_process(hub_with_model: DemoHub, cache: Path) -> None:
     seed = random.randrange(1 << 30)
-    print("seed", seed)  # noqa: T201
+    print("seed", seed)
     hub_with_model.rate = 3 * MIB
     asyncio.run(_fetch_through_kills(hub_with_model, cache, kills=5, seed=seed))
     assert_intact(cache)
@@ -58,7 +58,7 @@ def test_D01_a_fetch_outlives_kills_of_its_process(hub_with_model: DemoHub, cach
 @pytest.mark.timeout(1800)
 def test_D01_many_kills(empty_hub: DemoHub, tmp_path: Path) -> None:
     seed = random.randrange(1 << 30)
-    print("seed", seed)  # noqa: T201
+    print("seed", seed)
     empty_hub.add(REPO, {FILE: content(40 * MIB), "b.safetensors": content(3 * MIB, 2), "config.json": b"{}"})
     empty_hub.rate = 10 * MIB
     for round_ in range(20):
@@ -69,7 +69,7 @@ def test_D01_many_kills(empty_hub: DemoHub, tmp_path: Path) -> None:
 def test_D01_kill_at_any_moment_and_run_again(empty_hub: DemoHub, cache: Path) -> None:
     """Processes of their own, killed at random moments; whatever has its final name is right."""
     seed = random.randrange(1 << 30)
-    print("seed", seed)  # noqa: T201
+    print("seed", seed)
     chance = random.Random(seed)
     files = {FILE: content(6 * MIB), "small.safetensors": content(40_000, 2), "config.json": b"{}"}
     empty_hub.add(REPO, files)

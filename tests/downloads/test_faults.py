@@ -124,7 +124,7 @@ def test_D16_no_more_than_six_tries_of_a_file(model: DemoHub, cache: Path) -> No
 
 def test_D03_flipped_bytes_are_refused_at_every_position(empty_hub: DemoHub, tmp_path: Path) -> None:
     seed = random.randrange(1 << 30)
-    print("seed", seed)  # noqa: T201
+    print("seed", seed)
     chance = random.Random(seed)
     files = {f"{n}.safetensors": content(2000, n) for n in range(100)}
     empty_hub.add(REPO, files)
@@ -170,7 +170,7 @@ def test_D04_a_false_partial_never_reaches_the_store(model: DemoHub, cache: Path
 
 def test_D11_cuts_everywhere_cost_no_byte_twice(empty_hub: DemoHub, cache: Path) -> None:
     seed = random.randrange(1 << 30)
-    print("seed", seed)  # noqa: T201
+    print("seed", seed)
     size = 2 * MIB
     empty_hub.add(REPO, {FILE: content(size)})
     chance = random.Random(seed)

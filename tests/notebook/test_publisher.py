@@ -281,7 +281,7 @@ def test_a_source_that_raises_once_is_asked_again() -> None:
 
 def test_the_last_state_arrives_under_stress(source: Source, publisher: Publisher) -> None:
     seed = random.randrange(2**32)
-    print(f"seed {seed}")  # noqa: T201
+    print(f"seed {seed}")
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:

@@ -176,7 +176,7 @@ def test_S15_S17_fuzzed_messages_get_one_answer_each_and_change_nothing(
     manager: ModelManager, echo: Echo, comms: list[RecordingComm]
 ) -> None:
     seed = random.randrange(2**32)
-    print(f"seed {seed}")  # noqa: T201
+    print(f"seed {seed}")
     draw = random.Random(seed)
     panel = ModelManagerPanel(manager)
     (comm,) = comms

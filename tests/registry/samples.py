@@ -41,5 +41,5 @@ def event(seq: int, *, model_id: str = "model-1", text: str = "") -> ModelEvent:
 def seeded() -> random.Random:
     """A generator whose seed is printed, and can be given as RMM_TEST_SEED."""
     seed = int(os.environ.get("RMM_TEST_SEED") or random.SystemRandom().randrange(2**32))
-    print(f"RMM_TEST_SEED={seed}")  # noqa: T201 - pytest shows it where a test fails
+    print(f"RMM_TEST_SEED={seed}")
     return random.Random(seed)

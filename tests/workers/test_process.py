@@ -174,7 +174,7 @@ async def kill_at_random(start: Start, rng: random.Random, marker: Path) -> None
 
 async def _random_kills(start: Start, marker: Path, rounds: int) -> None:
     seed = random.randrange(2**32)
-    print(f"seed {seed}")  # noqa: T201
+    print(f"seed {seed}")
     rng = random.Random(seed)
     for _ in range(rounds // 4):
         await asyncio.gather(*(kill_at_random(start, rng, marker) for _ in range(4)))
@@ -457,14 +457,14 @@ async def test_a_cancelled_start_leaves_nothing(
     runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    children = psutil.Process().children
+    before = set(psutil.Process().children())
     for pause in (0.0, 0.001, 0.005):
         task = asyncio.create_task(start_process_worker(spec_for({})))
         await asyncio.sleep(pause)
         if not task.cancel():
             await task.result().stop()
         await asyncio.wait({task})
-        await until(lambda: not children() and not entries(tmp_path))
+        await until(lambda: not set(psutil.Process().children()) - before and not entries(tmp_path))
 
 
 KERNEL = """

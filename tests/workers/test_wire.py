@@ -339,7 +339,7 @@ def test_S19_an_error_record_of_a_hostile_worker_is_cut() -> None:
 
 def fuzz(rounds: int) -> None:
     seed = int.from_bytes(os.urandom(4), "big")
-    print(f"seed {seed}")  # noqa: T201
+    print(f"seed {seed}")
     rng = random.Random(seed)
     good = [wire.encode(message)[0] for message in MESSAGES]
     process = psutil.Process()

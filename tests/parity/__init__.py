@@ -1,0 +1,1 @@
+"""Parity: what is kept from, and what is changed on purpose against, the library this one continues."""
