@@ -19,7 +19,10 @@ def get_manager() -> ModelManager:
     global _default
     with _default_lock:
         if _default is None or _default.closed:
-            _default = ModelManager(parent=_ipython(), **_default_settings)
+            shell = _ipython()
+            _default = ModelManager(parent=shell, **_default_settings)
+            if shell is not None:
+                _offer_settings(shell, _default)
         return _default
 
 
@@ -32,6 +35,12 @@ def use_for_default(**settings: Any) -> None:
             for name, value in settings.items():
                 if name != "data_dir":
                     setattr(_default, name, value)
+
+
+def _offer_settings(shell: Any, manager: ModelManager) -> None:
+    """Let `%config ModelManager` show and change the settings of the default manager."""
+    others = [each for each in shell.configurables if not isinstance(each, ModelManager)]
+    shell.configurables[:] = [*others, manager]
 
 
 def _ipython() -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -34,6 +33,7 @@ from .bus import Bus, Listener
 from .disk import Disk
 from .entry import Entry, ModelDescription, Picture
 from .job import Job, JobKind
+from .logs import WorkerLogs
 from .loop import RuntimeLoop
 from .residents import Residents
 from .settings import Settings
@@ -60,6 +60,7 @@ class Engine:
         self.transfers = Transfers(self)
         self.residents = Residents(self)
         self.disk = Disk(self)
+        self.logs = WorkerLogs(data_dir / "logs")
         self.started = datetime.now(UTC)
         self.recent: deque[ModelEvent] = deque(maxlen=RECENT_EVENTS)
         self.on_event: Callable[[ModelEvent], None] = lambda _event: None
@@ -356,12 +357,6 @@ class Engine:
             own.model_id = entry.info.model_id
         entry.error = own
         return Failure(phase=phase, reason=str(own), hint=own.hint, error=type(own).__name__)
-
-    def worker_log(self, generation: int) -> Path:
-        """Where a worker writes what it prints."""
-        folder = self.data_dir / "logs"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return folder / f"worker-{os.getpid()}-{generation}.log"
 
     async def in_thread(self, work: Callable[[], Any], what: str) -> Any:
         """Blocking work of ours, off the loop."""

@@ -166,7 +166,7 @@ class Residents:
             loader=detection.loader,
             config=thaw(entry.live_config),
             device=device,
-            log_path=str(engine.worker_log(generation)),
+            log_path=engine.logs.new(generation),
         )
         if isolation == "process":
             from ..workers.process import start_process_worker
@@ -239,6 +239,8 @@ class Residents:
         except Exception as error:  # noqa: BLE001 - whatever it is, the job must end with it
             machine.unload_failed(model_id, generation, engine.fail(entry, "unload", error))
         else:
+            if worker is not None:
+                engine.logs.drop(worker.spec.log_path)
             machine.unload_done(model_id, generation)
         finally:
             engine.settle(model_id)

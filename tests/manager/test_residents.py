@@ -209,6 +209,27 @@ def test_cancel_and_unload_end_a_load_at_random_moments(
     wait_until(lambda: workers() == [])
 
 
+def test_a_workers_log_is_gone_after_an_unload_and_kept_after_a_crash(
+    manager: ModelManager, digits: str, tmp_path: Path
+) -> None:
+    def logs() -> list[Path]:
+        return list((tmp_path / "data" / "logs").iterdir())
+
+    manager.load_model(digits).result(60)
+    assert len(logs()) == 1
+    manager.unload_model(digits).result(30)
+    assert logs() == []
+    manager.load_model(digits).result(60)
+    the_worker().kill()
+    wait_until(lambda: manager.get_model_status(digits) is ModelStatus.ERROR)
+    assert len(logs()) == 1
+
+
+def test_a_model_loads_where_no_log_can_be_written(manager: ModelManager, digits: str, tmp_path: Path) -> None:
+    (tmp_path / "data" / "logs").write_text("in the way")
+    assert works(manager.load_model(digits).result(60))
+
+
 def test_L14_unloading_gives_everything_back(manager: ModelManager, digits: str) -> None:
     kernel = psutil.Process()
 

@@ -150,3 +150,13 @@ def test_unregister_takes_everything_away(shell: InteractiveShell, echo: Echo) -
     assert shell.find_cell_magic("rmm") is None
     assert "echo" not in completions(shell, "%rmm info ")
     magics.unregister(shell)
+
+
+def test_config_shows_and_changes_the_settings(
+    shell: InteractiveShell, manager: ModelManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(shell, "%config ModelManager.max_concurrent_downloads = 7")
+    assert manager.max_concurrent_downloads == 7
+    run(shell, "%config ModelManager.max_concurrent_downloads = 0")
+    assert "greater than 0" in caplog.text
+    assert manager.max_concurrent_downloads == 7
