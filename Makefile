@@ -10,6 +10,9 @@ PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check
 NPM := npm --prefix js
 ARGS ?=
+# What `make check` runs: no real kernels or browsers, few processes. `make test` runs everything.
+QUICK_TESTS := $(addprefix tests/,lifecycle hub loading commands parity test_health.py \
+	manager/test_imports.py manager/test_events.py downloads/test_plan.py downloads/test_selection.py downloads/test_cache.py)
 BUILDER := "jupyter-builder>=1.2,<2"
 
 # First the tools of the environment: they include a Node where the system has none.
@@ -50,8 +53,8 @@ test:
 
 check: .make/dev
 	@$(MAKE) --no-print-directory -k lint-python lint-js
-	@echo "== pytest (fast)"
-	@$(PYTHON) -m pytest -q -m "not slow and not browser and not soak" tests
+	@echo "== pytest (quick suites)"
+	@$(PYTHON) -m pytest -q -m "not slow and not browser and not soak" $(QUICK_TESTS)
 
 lint: .make/dev
 	@$(MAKE) --no-print-directory -k lint-python lint-js

@@ -30,18 +30,21 @@ class Disk:
         if entry.custom:
             present = await self._custom_available(entry)
         else:
-            present = await self._engine.in_thread(lambda: self._find(entry), "disk")
+            present = await self._files_of(entry)
         if present is not None and entry.info.model_id in self._engine.machine.models:
             self._engine.machine.set_on_disk(entry.info.model_id, present)
             self._engine.settle(entry.info.model_id)
 
-    def _find(self, entry: Entry) -> bool:
+    async def _files_of(self, entry: Entry) -> bool:
         from ..downloads.cache import find_snapshot
 
-        found = find_snapshot(self._engine.settings.cache, entry.info.repo_id, entry.commit or entry.info.version)
+        cache, repo_id, revision = self._engine.settings.cache, entry.info.repo_id, entry.commit or entry.info.version
+        found = await self._engine.in_thread(lambda: find_snapshot(cache, repo_id, revision), "disk")
         entry.snapshot = str(found.path) if found else None
         entry.size_on_disk = found.size if found else 0
-        entry.commit = found.commit if found else entry.commit
+        if found and found.commit != entry.commit:
+            entry.commit = found.commit
+            self._engine.on_commit(entry)
         return found is not None
 
     async def _custom_available(self, entry: Entry) -> bool | None:

@@ -67,6 +67,8 @@ class Engine:
         """Set by the registrar: keeps the history."""
         self.on_removed: Callable[[str, int], None] = lambda _model_id, _ticket: None
         """Set by the registrar: forgets the model, then ends the job."""
+        self.on_commit: Callable[[Entry], None] = lambda _entry: None
+        """Set by the registrar: remembers which commit a model's files are of."""
         self.owner: Callable[[], Any] = lambda: None
         """Set by the manager: gives it, for views of its jobs."""
         self.bytes_downloaded = 0

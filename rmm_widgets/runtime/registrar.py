@@ -63,6 +63,7 @@ class Registrar:
         self.report = StoreReport()
         engine.on_event = self._note_event
         engine.on_removed = self._removed
+        engine.on_commit = self._note_commit
 
     async def open(self) -> None:
         """Read the registry and look which models are on disk."""
@@ -312,8 +313,13 @@ class Registrar:
             await self._put(entry)
             self._engine.settle(model_id)
 
+    def _note_commit(self, entry: Entry) -> None:
+        self._engine.loop.spawn(self.save(entry), name=f"save {entry.info.model_id}")
+
     async def save(self, entry: Entry) -> None:
         """Write an entry, after the runtime changed it; trouble is logged, the work it belongs to is done."""
+        if self._engine.entries.get(entry.info.model_id) is not entry:
+            return  # it was deleted meanwhile
         try:
             await self._put(entry)
         except RegistryError as error:

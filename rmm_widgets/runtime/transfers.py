@@ -134,7 +134,10 @@ class Transfers:
         report = _Throttle(lambda progress: self._fetched(entry, run, progress))
         result = await self._client.fetch(spec, report)
         report.flush()
-        entry.snapshot, entry.commit, entry.size_on_disk = result.snapshot, result.commit, result.total_bytes
+        entry.snapshot, entry.size_on_disk = result.snapshot, result.total_bytes
+        if entry.commit != result.commit:
+            entry.commit = result.commit
+            engine.on_commit(entry)
         engine.bytes_downloaded += result.fetched_bytes
 
     async def _custom(self, entry: Entry, run: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -279,6 +280,22 @@ def test_D20_a_kernel_killed_in_a_download_leaves_what_it_fetched(
     folder = manager.download_model("model").result(60)
     assert (folder / "model.safetensors").read_bytes() == content(size)
     assert hub.bytes_sent(path="*") < size, "a kill costs a MiB at most"
+
+
+def test_S20_the_first_downloads_commit_is_kept(
+    make_manager: Callable[..., ModelManager], hub: DemoHub, tmp_path: Path
+) -> None:
+    manager = make_manager()
+    add(hub, manager, "model")
+    first = manager.download_model("model").result(60)
+    manager.close()
+    hub.update("rmm-demo/model", {"model.safetensors": content(SIZE, 2)})
+    shutil.rmtree(tmp_path / "cache")
+    later = make_manager()
+    assert later.describe("model").commit == first.name
+    again = later.download_model("model").result(60)
+    assert again == first
+    assert (again / "model.safetensors").read_bytes() == content(SIZE)
 
 
 def test_a_killed_fetcher_is_replaced(manager: ModelManager, hub: DemoHub) -> None:
