@@ -353,7 +353,7 @@ class ModelManager(ManagerLifetime, ManagerReading):
             raise TypeError(f"model_id must be text, not {type(model_id).__name__}")
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
             raise ValueError(f"limit is {limit!r}; it must be a whole number, 0 or more")
-        return self._run(self._registrar.history(model_id, limit))
+        return self._run(self._registrar.history.events(model_id, limit))
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback()` on every change, on the runtime's thread: it must return at once.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +41,6 @@ from .transfers import Transfers
 
 __all__ = ["Engine"]
 
-RECENT_EVENTS = 10_000
 _log = logging.getLogger("rmm_widgets")
 
 
@@ -61,8 +59,6 @@ class Engine:
         self.residents = Residents(self)
         self.disk = Disk(self)
         self.logs = WorkerLogs(data_dir / "logs")
-        self.started = datetime.now(UTC)
-        self.recent: deque[ModelEvent] = deque(maxlen=RECENT_EVENTS)
         self.on_event: Callable[[ModelEvent], None] = lambda _event: None
         """Set by the registrar: keeps the history."""
         self.on_removed: Callable[[str, int], None] = lambda _model_id, _ticket: None
@@ -79,7 +75,7 @@ class Engine:
         self._subscribers: list[Callable[[], None]] = []
         self.picture = Picture(
             revision=0,
-            changed_at=self.started,
+            changed_at=datetime.now(UTC),
             models={},
             active_downloads=0,
             queued_downloads=0,
@@ -204,7 +200,6 @@ class Engine:
         record = ModelEvent(
             type=event, model_id=model_id, seq=self._seq, timestamp=datetime.now(UTC), data=freeze(data)
         )
-        self.recent.append(record)
         self.on_event(record)
         self.bus.publish(record)
 

@@ -10,8 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +26,9 @@ from ..errors import (
 from ..lifecycle.states import Stage
 from ..registry.records import StoredModel, StoreReport
 from ..registry.store import RegistryStore
-from ..types import ModelEvent, ModelEventType, ModelInfo, VerifyReport, freeze, thaw
+from ..types import ModelEventType, ModelInfo, VerifyReport, freeze, thaw
 from .entry import CustomSource, Entry
+from .history import History
 from .threads import SerialThread
 
 if TYPE_CHECKING:
@@ -39,9 +39,6 @@ __all__ = ["Registrar"]
 
 REFRESH_INTERVAL = 1.0
 """Seconds between two looks at what other kernels wrote."""
-
-EVENT_DELAY = 0.2
-"""Seconds for which events collect before they are written together."""
 
 _IDENTITY = ("repo_id", "version", "model_type")
 _UNTOUCHED = frozenset({Stage.REGISTERED, Stage.DOWNLOADED, Stage.ERROR})
@@ -55,13 +52,11 @@ class Registrar:
         self._engine = engine
         self._store = RegistryStore(engine.data_dir)
         self._thread = SerialThread("rmm-store")
-        self._session = uuid.uuid4().hex
         self._lock = asyncio.Lock()
-        self._unwritten: list[ModelEvent] = []
-        self._writing: asyncio.Task[None] | None = None
         self._remove_files: dict[int, bool] = {}
         self.report = StoreReport()
-        engine.on_event = self._note_event
+        self.history = History(engine.loop, self._in_store)
+        engine.on_event = self.history.note
         engine.on_removed = self._removed
         engine.on_commit = self._note_commit
 
@@ -96,9 +91,7 @@ class Registrar:
 
     async def close(self) -> None:
         """Write what is left and give the files back."""
-        if self._writing is not None:
-            self._writing.cancel()
-        await self._write_events()
+        await self.history.close()
         await self._thread.run(self._store.close)
 
     def end_thread(self) -> None:
@@ -325,41 +318,10 @@ class Registrar:
         except RegistryError as error:
             _log.warning("%s", error)
 
-    # History
-
-    async def history(self, model_id: str | None, limit: int) -> list[ModelEvent]:
-        """The last events, newest last: this session's own, before them those of earlier ones."""
-        own = [e for e in self._engine.recent if model_id is None or e.model_id == model_id]
-        own = own[max(0, len(own) - limit) :]
-        missing = limit - len(own)
-        if missing <= 0:
-            return own
-        await self._write_events()
-        stored = await self._thread.run(lambda: self._store.events(model_id, limit=limit))
-        earlier = [event for event in stored if event.timestamp < self._engine.started]
-        return earlier[-missing:] + own
-
-    def _note_event(self, event: ModelEvent) -> None:
-        if event.type is ModelEventType.DOWNLOAD_PROGRESS and "action" not in event.data:
-            return  # progress is state: keeping ten a second would push everything else out of the history
-        self._unwritten.append(event)
-        if self._writing is None:
-            self._writing = self._engine.loop.spawn(self._write_soon(), name="write events")
-
-    async def _write_soon(self) -> None:
-        await asyncio.sleep(EVENT_DELAY)
-        self._writing = None
-        await self._write_events()
-
-    async def _write_events(self) -> None:
-        events, self._unwritten = self._unwritten, []
-        if events:
-            try:
-                await self._thread.run(self._store.append_events, events, self._session)
-            except RegistryError as error:
-                _log.warning("%s", error)
-
     # The store and the disk
+
+    async def _in_store(self, work: Callable[[RegistryStore], Any]) -> Any:
+        return await self._thread.run(lambda: work(self._store))
 
     async def _put(self, entry: Entry) -> None:
         await self._thread.run(self._store.put, _stored(entry))

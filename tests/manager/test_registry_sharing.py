@@ -190,3 +190,18 @@ def test_L21_killed_while_it_registers(
         with make_manager() as fresh:
             assert expected <= set(fresh.get_all_models()), "what was acknowledged is there"
             assert len(set(fresh.get_all_models())) - len(set(manager.get_all_models())) <= 1
+
+
+def test_history_reaches_back_into_earlier_sessions(make_manager: Callable[..., ModelManager]) -> None:
+    first = make_manager()
+    for number in range(30):
+        first.register_model(info(f"early-{number}"))
+    first.close()
+    second = make_manager()
+    for number in range(20):
+        second.register_model(info(f"late-{number}"))
+    wanted = [f"early-{number}" for number in range(25, 30)] + [f"late-{number}" for number in range(20)]
+    assert [event.model_id for event in second.events(limit=25)] == wanted
+    assert [event.model_id for event in second.events(limit=3)] == wanted[-3:]
+    assert [event.model_id for event in second.events("early-7")] == ["early-7"]
+    assert second.events(limit=0) == []
