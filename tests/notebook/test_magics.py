@@ -160,3 +160,4 @@ def test_config_shows_and_changes_the_settings(
     run(shell, "%config ModelManager.max_concurrent_downloads = 0")
     assert "greater than 0" in caplog.text
     assert manager.max_concurrent_downloads == 7
+    shell.config.pop("ModelManager", None)  # later managers of this shell would take it over
