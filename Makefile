@@ -12,7 +12,7 @@ NPM := npm --prefix js
 ARGS ?=
 # What `make check` runs: no real kernels or browsers, few processes. `make test` runs everything.
 QUICK_TESTS := $(addprefix tests/,lifecycle hub loading commands parity test_health.py \
-	manager/test_imports.py manager/test_events.py downloads/test_plan.py downloads/test_selection.py downloads/test_cache.py)
+	manager/test_imports.py downloads/test_plan.py downloads/test_selection.py downloads/test_cache.py)
 BUILDER := "jupyter-builder>=1.2,<2"
 
 # First the tools of the environment: they include a Node where the system has none.
