@@ -69,3 +69,11 @@ def test_every_stage_has_transitions_and_a_public_status() -> None:
     assert all(public_status(stage) for stage in Stage)
     reachable = set().union(*TRANSITIONS.values()) | {Stage.REGISTERED}
     assert reachable == set(Stage)
+
+
+def test_a_cancelled_download_that_ends_all_the_same_is_not_followed_by_its_load() -> None:
+    driver = Driver(2)
+    for operation in ("load", "cancel_download", "transfer_done"):
+        driver.step(operation, "m1")
+    assert driver.machine.models["m1"].stage is Stage.DOWNLOADED
+    assert not driver.machine.open_tickets
