@@ -12,8 +12,10 @@ import contextlib
 import errno
 import itertools
 import os
+import platform
 import shutil
 import threading
+import zlib
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +30,7 @@ from .ranges import Ranges
 PARTIAL_SUFFIX = ".rmm-part"
 SIDECAR_SUFFIX = f"{PARTIAL_SUFFIX}.json"
 TEMPORARY_SUFFIX = ".rmm-tmp"
+_HOST = zlib.crc32(platform.node().encode())
 TREE_FORMAT = 1
 _NO_LINKS = frozenset([errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS])
 _WINDOWS_NO_PRIVILEGE = 1314
@@ -187,6 +190,12 @@ class CacheLayout:
         have = Ranges((start, end) for start, end in sidecar.have if 0 <= start < end <= limit)
         return Sidecar(1, sidecar.size, digest, tuple(have))
 
+    def remove_leftovers(self) -> None:
+        """Remove the temporary files of processes that were killed between writing and renaming one."""
+        for path in self.blobs.glob(f"*{TEMPORARY_SUFFIX}"):
+            if _is_leftover(path):
+                path.unlink(missing_ok=True)
+
     def remove_partial(self, digest: str) -> None:
         """Remove an unfinished file; hold its lock."""
         partial = self.partial(digest)
@@ -213,7 +222,7 @@ class CacheLayout:
             with contextlib.suppress(FileExistsError):
                 target.symlink_to(source)
                 return True
-            temporary = self.blobs / f"{threading.get_ident():x}-{os.getpid():x}{TEMPORARY_SUFFIX}"
+            temporary = self.blobs / _temporary_name("link")
             temporary.unlink(missing_ok=True)
             temporary.symlink_to(source)
             temporary.replace(target)
@@ -230,7 +239,7 @@ class CacheLayout:
         present = next(target for target in targets if target.is_file())
         for target in targets:
             if not target.is_file():
-                temporary = self.blobs / f"{digest}-copy-{os.getpid():x}{TEMPORARY_SUFFIX}"
+                temporary = self.blobs / _temporary_name(digest)
                 shutil.copyfile(present, temporary)
                 temporary.replace(target)
 
@@ -245,13 +254,29 @@ def write_atomically(path: Path, content: bytes, *, scratch: Path) -> None:
     The new file is made in `scratch`, where nobody mistakes it for anything, and closed before it takes
     its place: on a full disk the error may come that late.
     """
-    temporary = scratch / f"{path.name}.{threading.get_ident():x}-{os.getpid():x}{TEMPORARY_SUFFIX}"
+    temporary = scratch / _temporary_name(path.name)
     try:
         temporary.write_bytes(content)
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _temporary_name(stem: str) -> str:
+    """A name of this thread's own, from which others can tell whether its process still lives."""
+    return f"{stem}.{threading.get_ident():x}-{_HOST:x}-{os.getpid():x}{TEMPORARY_SUFFIX}"
+
+
+def _is_leftover(path: Path) -> bool:
+    """True for a temporary file of a process of this machine that has ended."""
+    import psutil  # rarely needed, and the fetch process should start fast
+
+    try:
+        _, host, process = path.name.removesuffix(TEMPORARY_SUFFIX).rsplit("-", 2)
+        return int(host, 16) == _HOST and not psutil.pid_exists(int(process, 16))
+    except ValueError:
+        return False
 
 
 def _acquire(lock: BaseFileLock) -> BaseFileLock | None:

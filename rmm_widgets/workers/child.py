@@ -64,7 +64,7 @@ def _restrict() -> None:
     os.umask(0o077)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE), encoding="ascii")
-    faulthandler.enable()
+    faulthandler.enable(all_threads=False)  # walking the stacks of running threads may crash in its turn
     os.environ.pop("PYTHONPATH", None)
 
 

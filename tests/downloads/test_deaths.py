@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import random
 import signal
 import subprocess
 import sys
 import textwrap
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import pytest
 
 from rmm_widgets.demo.server import DemoHub
 from rmm_widgets.downloads.cache import partial_bytes
+from rmm_widgets.downloads.layout import CacheLayout
 from rmm_widgets.errors import (
     DownloadError,
 )
@@ -214,3 +217,18 @@ def test_D09_a_killed_holder_is_followed_at_once(
 
     asyncio.run(main())
     assert_intact(cache)
+
+
+def test_temporary_files_of_dead_processes_are_removed(empty_hub: DemoHub, cache: Path) -> None:
+    empty_hub.add(REPO, {FILE: content(40_000)})
+    layout = CacheLayout(cache, REPO)
+    layout.blobs.mkdir(parents=True)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    host = zlib.crc32(platform.node().encode())
+    ours = [layout.blobs / f"x.1-{host:x}-{pid:x}.rmm-tmp" for pid in (dead.pid, os.getpid())]
+    elsewhere = layout.blobs / f"x.1-{host ^ 1:x}-{dead.pid:x}.rmm-tmp"
+    for path in (*ours, elsewhere):
+        path.touch()
+    asyncio.run(fetch_once(spec(empty_hub, cache)))
+    assert [path.exists() for path in (*ours, elsewhere)] == [False, True, True]

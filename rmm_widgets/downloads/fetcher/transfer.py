@@ -211,6 +211,7 @@ class Transfer:
         self._meter.set_plan(plan.total_bytes, len(plan.files))
         self._check_space()
         self._layout.prepare(plan.commit, plan.tree)
+        self._layout.remove_leftovers()
         self._schedule = Schedule(self._files)
         self._control.alive()
 
