@@ -24,7 +24,7 @@ from ..errors import (
     RegistryError,
 )
 from ..lifecycle.states import Stage
-from ..registry.records import StoredModel, StoreReport
+from ..registry.records import StoredModel
 from ..registry.store import RegistryStore
 from ..types import ModelEventType, ModelInfo, VerifyReport, freeze, thaw
 from .entry import CustomSource, Entry
@@ -54,7 +54,6 @@ class Registrar:
         self._thread = SerialThread("rmm-store")
         self._lock = asyncio.Lock()
         self._remove_files: dict[int, bool] = {}
-        self.report = StoreReport()
         self.history = History(engine.loop, self._in_store)
         engine.on_event = self.history.note
         engine.on_removed = self._removed
@@ -63,13 +62,13 @@ class Registrar:
     async def open(self) -> None:
         """Read the registry and look which models are on disk."""
         try:
-            self.report = await self._thread.run(self._store.open)
+            report = await self._thread.run(self._store.open)
         except RegistryError as error:
             _log.warning("%s This manager keeps its registry in memory only. %s", error, error.hint)
             self._store = RegistryStore.in_memory()
-            self.report = await self._thread.run(self._store.open)
-        if self.report.damaged:
-            _log.warning("%s", self.report.message)
+            report = await self._thread.run(self._store.open)
+        if report.damaged:
+            _log.warning("%s", report.message)
         for stored in await self._thread.run(self._store.models):
             self._admit(stored)
         await self._look(self._engine.entries.values())

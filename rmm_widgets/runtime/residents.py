@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import LoadError, LoadTimeoutError, ModelNotAvailableError, ModelNotLoadedError, WorkerDiedError
 from ..lifecycle.effects import Announce
 from ..lifecycle.states import Stage
-from ..types import FrozenDict, InstanceState, ModelEventType, ModelHealth, ModelInstance, ModelStatus, freeze, thaw
+from ..types import InstanceState, ModelEventType, ModelHealth, ModelInstance, ModelStatus, freeze, thaw
 from ..workers.api import Exit, Worker, WorkerSpec
 from .entry import Entry, Isolation, ModelDescription
 from .probing import Probing
@@ -295,7 +295,7 @@ class Resident:
             loaded_at=description.loaded_at,
             last_used=self._entry.last_used,
             error=description.error or self._sickness(description) or None,
-            metadata=freeze(info.metadata) or FrozenDict(),
+            metadata=info.metadata,  # frozen already
             memory_bytes=worker.memory_bytes() if worker else 0,
             placement=description.placement,
             device=description.device,
