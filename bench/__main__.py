@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from . import downloads, imports, main_job
+from . import download, imports, main_job
 
-MEASUREMENTS = {"imports": imports.main, "main-job": main_job.main, "downloads": downloads.main}
+MEASUREMENTS = {"imports": imports.main, "main-job": main_job.main, "download": download.main}
 
 
 def main() -> None:

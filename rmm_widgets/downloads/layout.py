@@ -134,6 +134,19 @@ class CacheLayout:
         if not tag.exists():
             self._write(tag, _CACHEDIR_TAG.encode())
 
+    def blob_sizes(self) -> dict[str, int]:
+        """Size of everything finished or not that is among the blobs, by name; one look at the folder."""
+        sizes: dict[str, int] = {}
+        with contextlib.suppress(OSError), os.scandir(self.blobs) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):  # a link that leads nowhere
+                    sizes[entry.name] = entry.stat().st_size
+        return sizes
+
+    def write_blob(self, digest: str, content: bytes | memoryview) -> None:
+        """Give verified content its place in one step."""
+        write_atomically(self.blob(digest), content, scratch=self.blobs)
+
     def has_file(self, commit: str, path: str, size: int) -> bool:
         """Whether the snapshot holds this file with this size."""
         return _size_of(self.snapshot(commit) / path) == size
@@ -248,7 +261,7 @@ class CacheLayout:
         write_atomically(path, content, scratch=self.blobs)
 
 
-def write_atomically(path: Path, content: bytes, *, scratch: Path) -> None:
+def write_atomically(path: Path, content: bytes | memoryview, *, scratch: Path) -> None:
     """Replace a file in one step; the old one stays where anything fails.
 
     The new file is made in `scratch`, where nobody mistakes it for anything, and closed before it takes

@@ -25,7 +25,7 @@ class FetchSpec(msgspec.Struct, frozen=True):
         ignore_patterns: Never files that match one of these globs.
         stall_timeout: Seconds without bytes after which the download fails.
         deadline: Seconds for the whole download, None for no limit.
-        connections: Files and ranges that are fetched at the same time.
+        connections: Most files and ranges that are fetched at the same time; how many it is, is found out.
     """
 
     model_id: str
@@ -38,7 +38,7 @@ class FetchSpec(msgspec.Struct, frozen=True):
     ignore_patterns: tuple[str, ...] | None = None
     stall_timeout: float = 60.0
     deadline: float | None = None
-    connections: int = 8
+    connections: int = 64
 
     def __repr__(self) -> str:
         return f"FetchSpec({self.model_id!r}, {self.repo_id!r}, revision={self.revision!r})"

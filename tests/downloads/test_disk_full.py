@@ -38,7 +38,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_D06_a_disk_that_is_too_small_is_told_before_the_first_byte(empty_hub: DemoHub, small_disk: Path) -> None:
+def test_D6_a_disk_that_is_too_small_is_told_before_the_first_byte(empty_hub: DemoHub, small_disk: Path) -> None:
     empty_hub.add(REPO, {"model.safetensors": content(9 * MIB)})
     with pytest.raises(DiskFullError, match=r"needs 9\.4 MB, has 8\.4 MB"):
         run(spec(empty_hub, small_disk / "cache"))
@@ -46,7 +46,7 @@ def test_D06_a_disk_that_is_too_small_is_told_before_the_first_byte(empty_hub: D
     assert empty_hub.bytes_sent(path="*") == 0
 
 
-def test_D07_what_came_before_the_disk_filled_is_used_after_it_is_freed(empty_hub: DemoHub, small_disk: Path) -> None:
+def test_D7_what_came_before_the_disk_filled_is_used_after_it_is_freed(empty_hub: DemoHub, small_disk: Path) -> None:
     cache, ballast = small_disk / "cache", small_disk / "ballast"
     empty_hub.add(REPO, {"model.safetensors": content(6 * MIB), "config.json": b"{}"})
     empty_hub.rate = 6 * MIB
@@ -82,7 +82,7 @@ LIMITED = """
 """
 
 
-def test_D06_a_limit_on_file_sizes_is_a_full_disk(empty_hub: DemoHub, tmp_path: Path) -> None:
+def test_D6_a_limit_on_file_sizes_is_a_full_disk(empty_hub: DemoHub, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     empty_hub.add(REPO, {"model.safetensors": content(4 * MIB), "config.json": b"{}"})
     command = [sys.executable, "-c", textwrap.dedent(LIMITED), REPO, empty_hub.url, str(cache)]

@@ -11,11 +11,14 @@ import sys
 import threading
 import time
 import traceback
+from functools import partial
 from types import FrameType
 from typing import BinaryIO, NoReturn
 
 from ...errors import DownloadError
 from ..messages import Cancel, Done, Failed, Progressed, Reply, Start, decode_request, encode_line
+from ..spec import FetchProgress
+from .limits import Limits
 from .parent import be_nice, die_with_parent
 from .transfer import Transfer
 
@@ -31,13 +34,15 @@ class Service:
         self._replies = replies
         self._writing = threading.Lock()
         self._jobs: dict[int, tuple[Transfer, threading.Thread]] = {}
+        self._limits = Limits()
 
     def serve(self) -> None:
         """Serve until there are no more requests."""
         for line in self._requests:
             match decode_request(line):
                 case Start(job, spec):
-                    transfer = Transfer(spec, lambda progress, job=job: self._reply(Progressed(job, progress)))
+                    report = partial(self._progressed, job)
+                    transfer = Transfer(spec, report, self._limits)
                     thread = threading.Thread(target=self._run, args=(job, transfer), daemon=True)
                     self._jobs[job] = (transfer, thread)
                     thread.start()
@@ -65,6 +70,9 @@ class Service:
             reply = Failed(job, DownloadError.__name__, f"The fetch process failed: {type(error).__name__}.", hint)
         self._jobs.pop(job, None)
         self._reply(reply)
+
+    def _progressed(self, job: int, progress: FetchProgress) -> None:
+        self._reply(Progressed(job, progress))
 
     def _reply(self, reply: Reply) -> None:
         try:

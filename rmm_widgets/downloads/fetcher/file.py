@@ -16,18 +16,41 @@ from ..plan import PlannedFile
 from ..ranges import segments
 from .partial import Partial, PartialClosedError, PrefixHasher
 
-SEGMENT = 32 << 20
-"""Bytes that one connection fetches at a time."""
+LONGEST_SEGMENT, SHORTEST_SEGMENT = 32 << 20, 4 << 20
+"""Bytes that one connection fetches at a time, of large and of not so large files."""
+_PIECES = 64
+"""Segments that a file is cut into, within these bounds."""
+
+
+SHARED_FROM = 2 << 20
+"""Bytes of a running segment that are worth another connection."""
 
 
 class Segment:
-    """A piece of a file for one connection; `position` moves towards `end`."""
+    """A piece of a file for one connection; `position` moves towards `end`.
+
+    Attributes:
+        came: Bytes that its connection has brought, since the time `began`.
+    """
 
     def __init__(self, file: FileTransfer, start: int, end: int) -> None:
         self.file = file
         self.position = start
         self.end = end
+        self.began = 0.0
+        self.came = 0
         self._generation = file.generation
+
+    def split(self, now: float, seconds: float) -> Segment | None:
+        """Give the second half away where the rest would take longer than so many seconds, else None."""
+        left = self.end - self.position
+        rate = self.came / max(1e-6, now - self.began)
+        if self.file.one_stream or self.is_superseded or left < SHARED_FROM or not self.began or left < seconds * rate:
+            return None
+        middle = self.end - left // 2
+        other = Segment(self.file, middle, self.end)
+        self.end = middle
+        return other
 
     @property
     def is_superseded(self) -> bool:
@@ -74,6 +97,15 @@ class FileTransfer:
     def size(self) -> int:
         """Bytes."""
         return self._planned.size
+
+    @property
+    def pieces(self) -> int:
+        """How many connections could fetch it at once."""
+        return -(-(self.size - self.have) // self._segment_length)
+
+    @property
+    def _segment_length(self) -> int:
+        return min(LONGEST_SEGMENT, max(SHORTEST_SEGMENT, self.size // _PIECES >> 20 << 20))
 
     @property
     def have(self) -> int:
@@ -124,7 +156,7 @@ class FileTransfer:
         if self.one_stream:
             missing = [(missing[0][0], self.size)] if missing else []
             return [Segment(self, start, end) for start, end in missing]
-        return [Segment(self, start, end) for start, end in segments(missing, SEGMENT)]
+        return [Segment(self, start, end) for start, end in segments(missing, self._segment_length)]
 
     def fall_back(self) -> list[Segment]:
         """Fetch the rest as one stream from now on; empty where another thread has seen to it."""
@@ -149,7 +181,9 @@ class FileTransfer:
             OSError: The disk refused.
             PartialClosedError: The job ended meanwhile.
         """
-        self._opened().write(position, data)
+        partial, hasher = self.opened_parts()
+        partial.write(position, data)
+        hasher.feed(position, data)
 
     def opened_parts(self) -> tuple[Partial, PrefixHasher]:
         """The partial and the hasher that follows it."""

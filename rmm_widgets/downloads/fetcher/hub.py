@@ -7,19 +7,40 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Protocol
 from urllib.parse import quote
 
 from ...errors import DownloadError, HubUnavailableError
 from ..spec import FetchSpec
 from .connection import Answer, Connections
 from .faults import ExpiredAddress, RangeRefused, Retry, host_of, hub_refusal
-from .file import FileTransfer
 from .retry import RETRY_STATUSES, asked_wait
 
 MAX_DOCUMENT = 32 << 20
 """Bytes; no description of a repository is larger."""
 _ADDRESS_REFUSED = frozenset([400, 401, 403, 404, 410])
 _REFUSALS_BEFORE_ASKING_EACH_TIME = 2
+
+
+class Source(Protocol):
+    """What is asked of a file to fetch it.
+
+    Attributes:
+        one_stream: Fetch all of it, from the start.
+        address: Where the Hub said the bytes are; a secret.
+        refusals: How often such an address was refused.
+    """
+
+    one_stream: bool
+    address: str | None
+    refusals: int
+
+    @property
+    def path(self) -> str: ...  # noqa: D102
+    @property
+    def size(self) -> int: ...  # noqa: D102
+    @property
+    def commit(self) -> str: ...  # noqa: D102
 
 
 class HubClient:
@@ -58,7 +79,7 @@ class HubClient:
             if answer.status in {401, 403}:
                 raise self._refusal(answer)
 
-    def open_range(self, file: FileTransfer, start: int, end: int) -> Answer:
+    def open_range(self, file: Source, start: int, end: int) -> Answer:
         """The answer with bytes `[start, end)` of a file, or with all of it where it is fetched as one stream.
 
         Raises:
@@ -81,10 +102,10 @@ class HubClient:
             file.address = answer.url
         return answer
 
-    def _file_url(self, file: FileTransfer) -> str:
+    def _file_url(self, file: Source) -> str:
         return f"{self._spec.endpoint}/{self._spec.repo_id}/resolve/{file.commit}/{quote(file.path)}"
 
-    def _check_file_answer(self, answer: Answer, file: FileTransfer, asked_url: str) -> None:
+    def _check_file_answer(self, answer: Answer, file: Source, asked_url: str) -> None:
         self._check_status(answer)
         if answer.status in {200, 206}:
             return
@@ -103,7 +124,7 @@ class HubClient:
             )
         raise self._refusal(answer)
 
-    def _check_body(self, answer: Answer, file: FileTransfer, wanted: tuple[int, int] | None) -> None:
+    def _check_body(self, answer: Answer, file: Source, wanted: tuple[int, int] | None) -> None:
         """Refuse a body of which can be told beforehand that it is not what was asked for."""
         host = host_of(answer.url)
         if answer.headers.get("Content-Encoding", "identity").lower() != "identity":

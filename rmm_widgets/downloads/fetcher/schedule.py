@@ -1,4 +1,4 @@
-"""Who does what next in one job: files in order, their segments in order, and files others hold."""
+"""Who does what next in one job: small files, then large ones by segments, and files that others hold."""
 
 from __future__ import annotations
 
@@ -8,24 +8,39 @@ from collections import deque
 from collections.abc import Iterable
 
 from .file import FileTransfer, Segment
+from .small import SmallFile, SmallFiles
 
 LOCK_POLL = 0.2
 """Seconds between looks at a file that another program is fetching."""
+WORTH_SHARING = 1.0
+"""Seconds: a segment that would take longer than this is shared with a connection that has nothing to do."""
+
+Unopened = FileTransfer | SmallFiles
+Work = Segment | SmallFile | Unopened
 
 
 class Schedule:
     """Hands out work to the job's threads. Thread-safe.
 
-    Small files come first, so that large ones, which many connections can share, make the end.
+    Small files come first, so that large ones, which many connections can share, make the end. A
+    connection stays with its file, in order, so that the file is hashed while it comes; one that has
+    nothing of its own begins the next file, then helps where most is left.
     """
 
-    def __init__(self, files: Iterable[FileTransfer]) -> None:
+    def __init__(self, files: Iterable[FileTransfer], small: SmallFiles | None = None) -> None:
         self._changed = threading.Condition()
-        self._files = deque(sorted(files, key=lambda file: file.size))
-        self._unfinished = len(self._files)
-        self._segments: deque[Segment] = deque()
-        self._elsewhere: deque[tuple[float, FileTransfer]] = deque()
+        large = sorted(files, key=lambda file: file.size)
+        self._unopened: deque[Unopened] = deque(large)
+        self._unfinished = len(large)
+        if small is not None and small.files:
+            self._unopened.appendleft(small)
+            self._unfinished += len(small.files)
+        self._small: deque[SmallFile] = deque()
+        self._segments: dict[FileTransfer, deque[Segment]] = {}
+        self._running: set[Segment] = set()
+        self._elsewhere: deque[tuple[float, Unopened]] = deque()
         self._in_work: set[FileTransfer] = set()
+        self._small_in_work = 0
         self._is_stopped = False
 
     @property
@@ -36,51 +51,79 @@ class Schedule:
     @property
     def only_waits(self) -> bool:
         """True when all that is left is being fetched by other programs."""
-        return bool(self._elsewhere) and not self._files and not self._in_work
+        return bool(self._elsewhere) and not self._unopened and not self._in_work and not self._small_in_work
 
-    def take(self) -> Segment | FileTransfer | None:
-        """A segment to fetch or a file to open; blocks until there is one. None: nothing more to do."""
+    @property
+    def has_work(self) -> bool:
+        """True when another connection would have something to do at once."""
+        with self._changed:
+            return bool(self._small or self._unopened or any(self._segments.values()) or self._sharable())
+
+    def take(self, last: FileTransfer | None = None) -> Work | None:
+        """Something to fetch or to open; blocks until there is. None: nothing more to do.
+
+        Args:
+            last: The file that this thread worked on.
+        """
         with self._changed:
             while not self._is_stopped and self._unfinished:
-                if (work := self._next()) is not None:
+                if (work := self._next(last)) is not None:
                     return work
                 self._changed.wait(LOCK_POLL)
             return None
 
-    def add(self, segments: Iterable[Segment]) -> None:
-        """Offer the segments of an open file."""
+    def add(self, file: FileTransfer, segments: Iterable[Segment]) -> None:
+        """Offer segments of an open file."""
         with self._changed:
-            self._segments.extend(segments)
+            self._segments.setdefault(file, deque()).extend(segments)
             self._changed.notify_all()
 
-    def postpone(self, file: FileTransfer) -> None:
+    def add_small(self, files: Iterable[SmallFile]) -> None:
+        """Offer the small files that are not there yet; the others are finished."""
+        with self._changed:
+            for file in files:
+                if file.is_finished:
+                    self._unfinished -= 1
+                else:
+                    self._small.append(file)
+                    self._small_in_work += 1
+            self._changed.notify_all()
+
+    def end_segment(self, segment: Segment) -> None:
+        """A segment is fetched or given up."""
+        with self._changed:
+            self._running.discard(segment)
+
+    def postpone(self, file: Unopened) -> None:
         """Look at a file again later: another program is fetching it."""
         with self._changed:
-            self._in_work.discard(file)
+            self._forget(file)
             self._elsewhere.append((time.monotonic() + LOCK_POLL, file))
 
-    def repeat(self, file: FileTransfer) -> None:
+    def repeat(self, file: FileTransfer | SmallFile) -> None:
         """Fetch a file once more from its start."""
         with self._changed:
-            self._in_work.discard(file)
-            self._files.append(file)
+            if isinstance(file, SmallFile):
+                self._small.append(file)
+            else:
+                self._forget(file)
+                self._unopened.append(file)
             self._changed.notify()
 
-    def finish(self, file: FileTransfer) -> None:
-        """A file is in its place."""
-        self._settle(file)
-
-    def abandon(self, file: FileTransfer) -> None:
-        """A file cannot be fetched; the others can."""
-        self._settle(file)
-
-    def _settle(self, file: FileTransfer) -> None:
+    def settle(self, file: Unopened | SmallFile) -> None:
+        """A file is in its place, or cannot be fetched."""
         with self._changed:
-            if file not in self._in_work:
-                return
-            self._in_work.remove(file)
-            self._segments = deque(segment for segment in self._segments if segment.file is not file)
-            self._unfinished -= 1
+            match file:
+                case SmallFile():
+                    self._small_in_work -= 1
+                    self._unfinished -= 1
+                case SmallFiles():
+                    self._unfinished -= len(file.files)
+                case FileTransfer() if file in self._in_work:
+                    self._forget(file)
+                    self._unfinished -= 1
+                case _:
+                    pass
             if not self._unfinished:
                 self._changed.notify_all()
 
@@ -90,16 +133,43 @@ class Schedule:
             self._is_stopped = True
             self._changed.notify_all()
 
-    def _next(self) -> Segment | FileTransfer | None:
-        while self._segments:
-            segment = self._segments.popleft()
-            if not segment.is_superseded:
-                return segment
-        file = None
-        if self._files:
-            file = self._files.popleft()
-        elif self._elsewhere and self._elsewhere[0][0] <= time.monotonic():
-            file = self._elsewhere.popleft()[1]
-        if file is not None:
+    def _forget(self, file: Unopened) -> None:
+        if isinstance(file, FileTransfer):
+            self._in_work.discard(file)
+            self._segments.pop(file, None)
+
+    def _next(self, last: FileTransfer | None) -> Work | None:
+        if self._small:
+            return self._small.popleft()
+        if last is not None and (segment := self._segment_of(last)):
+            return segment
+        if self._unopened:
+            return self._opening(self._unopened.popleft())
+        fullest = max(self._segments, key=lambda file: len(self._segments[file]), default=None)
+        if fullest is not None and (segment := self._segment_of(fullest)):
+            return segment
+        if self._elsewhere and self._elsewhere[0][0] <= time.monotonic():
+            return self._opening(self._elsewhere.popleft()[1])
+        for segment in self._sharable():
+            if other := segment.split(time.monotonic(), WORTH_SHARING):
+                self._running.add(other)
+                return other
+        return None
+
+    def _opening(self, file: Unopened) -> Unopened:
+        if isinstance(file, FileTransfer):
             self._in_work.add(file)
         return file
+
+    def _segment_of(self, file: FileTransfer) -> Segment | None:
+        waiting = self._segments.get(file)
+        while waiting:
+            segment = waiting.popleft()
+            if not segment.is_superseded:
+                self._running.add(segment)
+                return segment
+        return None
+
+    def _sharable(self) -> list[Segment]:
+        """The running segments, those with most left first."""
+        return sorted(self._running, key=lambda segment: segment.position - segment.end)

@@ -6,13 +6,12 @@ and disk are the business of the threads it starts, so that nothing can keep it 
 
 from __future__ import annotations
 
-import shutil
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import msgspec
 
@@ -30,15 +29,18 @@ from ..plan import DownloadPlan, PlannedFile, plan_download
 from ..spec import FetchProgress, FetchResult, FetchSpec
 from .connection import Connections
 from .control import JobControl, StoppedError
+from .crew import Crew
 from .faults import disk_error, disk_full, host_of
 from .file import FileTransfer
 from .hub import HubClient
+from .limits import Limits
 from .progress import ProgressMeter
 from .schedule import Schedule
+from .small import LARGEST, SmallFile, SmallFiles
 from .worker import Worker, persist
 
 TICK = 0.12
-"""Seconds between progress records: fewer than ten a second."""
+"""Seconds between progress records: fewer than ten a second, with room for the last one."""
 UNWIND_TIME = 0.5
 """Seconds for threads to end by themselves; one that is left over can write nothing any more."""
 SPARE = 1 << 20
@@ -50,11 +52,13 @@ class Transfer:
 
     Args:
         report: Gets progress records, at most ten a second, from the thread that calls `run`.
+        limits: What it shares with the other jobs of the process.
     """
 
-    def __init__(self, spec: FetchSpec, report: Callable[[FetchProgress], None]) -> None:
+    def __init__(self, spec: FetchSpec, report: Callable[[FetchProgress], None], limits: Limits | None = None) -> None:
         self._spec = spec
         self._report = report
+        self._limits = limits or Limits()
         self._layout = CacheLayout(spec.cache_dir, spec.repo_id)
         self._control = JobControl(spec.stall_timeout)
         self._meter = ProgressMeter()
@@ -64,7 +68,11 @@ class Transfer:
         self._threads: list[threading.Thread] = []
         self._plan: DownloadPlan | None = None
         self._files: list[FileTransfer] = []
+        self._small: SmallFiles | None = None
+        self._contents: list[FileTransfer | SmallFile] = []
         self._schedule = Schedule(())
+        self._crew = Crew(self._began, 1)
+        self._workers: dict[int, threading.Thread] = {}
         self._last: FetchProgress | None = None
         self._last_at = 0.0
 
@@ -85,8 +93,6 @@ class Transfer:
             plan = self._plan
             assert plan is not None  # noqa: S101
             self._prepare(plan)
-            for _ in range(min(self._spec.connections, 4 * len(self._files))):
-                self._spawn(self._work)
             self._supervise(lambda: self._schedule.is_done)
             return self._conclude(plan)
         except OSError as error:
@@ -96,13 +102,14 @@ class Transfer:
 
     # -- the threads --------------------------------------------------------------------------------
 
-    def _spawn(self, work: Callable[[Connections], None]) -> None:
+    def _spawn(self, work: Callable[[Connections], None]) -> threading.Thread:
         """Start a thread with connections of its own."""
         connections = Connections(self._spec.endpoint, self._spec.token, self._spec.stall_timeout / 2)
         thread = threading.Thread(target=self._guarded, args=(work, connections), daemon=True)
         self._connections.append(connections)
         self._threads.append(thread)
         thread.start()
+        return thread
 
     def _guarded(self, work: Callable[[Connections], None], connections: Connections) -> None:
         """Run a thread's work; whatever goes wrong becomes the job's error."""
@@ -154,15 +161,31 @@ class Transfer:
                 hint="Check the patterns, the repository and the endpoint.",
             ) from None
 
-    def _work(self, connections: Connections) -> None:
-        worker = Worker(
-            self._control,
-            self._schedule,
-            HubClient(self._spec, connections),
-            disk_error=self._disk_error,
-            line_timeout=self._spec.stall_timeout / 2,
-        )
-        worker.run()
+    def _staff(self) -> None:
+        """See to it that as many threads are at work as bring something."""
+        has_work = self._schedule.has_work
+        now = time.monotonic()
+        self._crew.measure(now, self._control.fetched_bytes, time.process_time(), has_work=has_work)
+        for number in range(self._crew.size if has_work else 0):
+            worker = self._workers.get(number)
+            if worker is None or not worker.is_alive():
+                if not self._limits.claim_connection(is_first=number == 0):
+                    return
+                self._workers[number] = self._spawn(partial(self._work, number))
+
+    def _work(self, number: int, connections: Connections) -> None:
+        try:
+            Worker(
+                self._control,
+                self._schedule,
+                HubClient(self._spec, connections),
+                is_wanted=lambda: number < self._crew.size,
+                slow_down=lambda seconds: self._crew.slow_down(time.monotonic(), seconds),
+                disk_error=self._disk_error,
+                line_timeout=self._spec.stall_timeout / 2,
+            ).run()
+        finally:
+            self._limits.return_connection()
 
     # -- the supervisor -----------------------------------------------------------------------------
 
@@ -180,7 +203,8 @@ class Transfer:
             if is_done() and not self._control.is_failing:
                 return
             self._check_time()
-            self._control.changed.wait(TICK)
+            self._staff()
+            self._control.changed.wait(TICK / 2)
             self._control.changed.clear()
 
     def _check_error(self) -> None:
@@ -207,17 +231,27 @@ class Transfer:
         by_digest: dict[str, list[PlannedFile]] = {}
         for file in plan.files:
             by_digest.setdefault(file.digest, []).append(file)
-        self._files = [FileTransfer(self._layout, plan.commit, files) for files in by_digest.values()]
+        small = [files for files in by_digest.values() if files[0].size <= LARGEST]
+        large = [files for files in by_digest.values() if files[0].size > LARGEST]
+        self._small = SmallFiles(self._layout, plan.commit, small)
+        self._files = [FileTransfer(self._layout, plan.commit, files) for files in large]
+        self._contents = [*self._files, *self._small.files]
         self._meter.set_plan(plan.total_bytes, len(plan.files))
         self._check_space()
         self._layout.prepare(plan.commit, plan.tree)
         self._layout.remove_leftovers()
-        self._schedule = Schedule(self._files)
+        self._schedule = Schedule(self._files, self._small)
+        pieces = sum(file.pieces for file in self._contents)
+        self._crew = Crew(time.monotonic(), most=max(1, min(self._spec.connections, pieces)))
         self._control.alive()
 
+    def _need(self) -> int:
+        """Bytes still to come, and so to be written."""
+        return sum(file.size - file.have for file in self._contents)
+
     def _check_space(self) -> None:
-        need = sum(file.size - file.have for file in self._files)
-        free = _free_space(self._layout.root)
+        free = self._limits.plan_space(self, self._layout.root, self._need)
+        need = self._need()
         if need and need + SPARE > free:
             raise disk_full(str(self._layout.cache_dir), need=need, free=free)
 
@@ -250,20 +284,21 @@ class Transfer:
             thread.join(max(0.0, until - time.monotonic()))
         for file in self._files:
             file.close()
+        if self._small is not None:
+            self._small.close()
+        self._limits.forget_space(self)
 
     def _show(self, phase: DownloadPhase | None = None) -> None:
         """Report, where something changed and it is time."""
         now = time.monotonic()
-        if phase == "done":
-            time.sleep(max(0.0, self._last_at + TICK - now))
-        elif now < self._last_at + TICK:
+        if phase != "done" and now < self._last_at + TICK:
             return
         self._meter.measure(now, self._control.fetched_bytes)
-        downloaded = sum(file.have for file in self._files)
+        downloaded = sum(file.have for file in self._contents)
         record = self._meter.record(
             phase or self._phase(downloaded),
             downloaded_bytes=downloaded,
-            files_done=sum(len(file.paths) for file in self._files if file.is_finished),
+            files_done=sum(len(file.paths) for file in self._contents if file.is_finished),
             current_file=None if phase else self._control.current_file,
         )
         if record != self._last:
@@ -271,19 +306,12 @@ class Transfer:
             self._last, self._last_at = record, now
 
     def _phase(self, downloaded: int) -> DownloadPhase:
-        if self._plan is None or not self._files:
+        if self._plan is None or not self._contents:
             return "resolving"
         if self._schedule.only_waits:
             return "waiting_for_other"
         return "verifying" if downloaded == self._meter.total_bytes else "downloading"
 
     def _disk_error(self, error: OSError) -> DownloadError:
-        need = sum(file.size - file.have for file in self._files)
-        return disk_error(error, str(self._layout.cache_dir), need=need, free=_free_space(self._layout.root))
-
-
-def _free_space(folder: Path) -> int:
-    """Bytes free where the folder is or will be."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
+        free = self._limits.plan_space(self, self._layout.root, self._need)
+        return disk_error(error, str(self._layout.cache_dir), need=self._need(), free=free)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from mmap import mmap
 from typing import TypeVar
 
 from ...errors import DownloadError, IntegrityError
+from ..digest import new_hash
 from .connection import Answer
 from .control import JobControl, StoppedError
 from .faults import ExpiredAddress, RangeRefused, Retry, gave_up
@@ -19,18 +21,28 @@ from .hub import HubClient
 from .partial import PartialClosedError
 from .progress import StallWatch
 from .retry import RetryPolicy
-from .schedule import Schedule
+from .schedule import Schedule, Work
+from .small import LARGEST, SmallFile, SmallFiles
 
-BUFFER = 128 << 10
-"""Bytes per thread between network and disk."""
+BUFFER = LARGEST
+"""Bytes per thread between network and disk: a small file is held whole, and a kill costs no more of a large one."""
 MAX_REJECTIONS = 2
 POLICY = RetryPolicy()
 _chance = random.Random()  # noqa: S311 (spreads retries; nothing secret)
 T = TypeVar("T")
 
 
-def persist(control: JobControl, what: str, attempt: Callable[[], T], progress: Callable[[], int] = lambda: 0) -> T:
+def persist(
+    control: JobControl,
+    what: str,
+    attempt: Callable[[], T],
+    progress: Callable[[], int] = lambda: 0,
+    slow_down: Callable[[float], None] = lambda _seconds: None,
+) -> T:
     """Repeat an attempt until it succeeds; attempts that bring `progress` do not count as failures.
+
+    Args:
+        slow_down: Called where the server asks for a pause, with its seconds.
 
     Raises:
         DownloadError: It cannot succeed, or the attempts are used up.
@@ -48,6 +60,8 @@ def persist(control: JobControl, what: str, attempt: Callable[[], T], progress: 
             wait = POLICY.wait(failures, asked=fault.wait, chance=_chance.random())
             if wait is None:
                 raise gave_up(fault, what, failures) from None
+            if fault.wait is not None:
+                slow_down(fault.wait)
             if isinstance(fault, ExpiredAddress) and failures == 1:
                 wait = 0.0
             if not came_further and fault.kind != "stalled":
@@ -59,6 +73,8 @@ class Worker:
     """Fetches segments and finishes files until there is nothing left to do.
 
     Args:
+        is_wanted: Asked before each piece of work; False ends the worker.
+        slow_down: Called where the server asks for less, with the seconds it asks to wait.
         disk_error: Makes the job's error of a failed write.
         line_timeout: Seconds after which a connection that gives next to nothing is replaced.
     """
@@ -69,33 +85,99 @@ class Worker:
         schedule: Schedule,
         hub: HubClient,
         *,
+        is_wanted: Callable[[], bool],
+        slow_down: Callable[[float], None],
         disk_error: Callable[[OSError], DownloadError],
         line_timeout: float,
     ) -> None:
         self._control = control
         self._schedule = schedule
         self._hub = hub
+        self._is_wanted = is_wanted
+        self._slow_down = slow_down
         self._disk_error = disk_error
         self._line_timeout = line_timeout
-        self._buffer = memoryview(bytearray(BUFFER))
+        # Pages of the system that cost nothing until they are used: most files are far smaller.
+        self._memory = mmap(-1, BUFFER)
+        self._buffer = memoryview(self._memory)
 
     def run(self) -> None:
         """Work until there is no more, or the job is over. Failures are noted in the control."""
-        while not self._control.is_over and (work := self._schedule.take()) is not None:
-            file = work if isinstance(work, FileTransfer) else work.file
+        last: FileTransfer | None = None
+        while not self._control.is_over and self._is_wanted() and (work := self._schedule.take(last)) is not None:
+            file = work.file if isinstance(work, Segment) else work
+            last = file if isinstance(file, FileTransfer) else None
             try:
-                if isinstance(work, FileTransfer):
-                    self._open(work)
-                else:
-                    self._fetch(work)
+                self._do(work)
             except (StoppedError, PartialClosedError):
                 continue  # where the job is ending, the schedule has nothing more
             except OSError as error:
                 self._control.fail(self._disk_error(error))
-                self._schedule.abandon(file)
+                self._schedule.settle(file)
             except DownloadError as error:
                 self._control.fail(error)
-                self._schedule.abandon(file)
+                self._schedule.settle(file)
+
+    def _do(self, work: Work) -> None:
+        match work:
+            case Segment():
+                try:
+                    self._fetch(work)
+                finally:
+                    self._schedule.end_segment(work)
+            case SmallFile():
+                self._fetch_whole(work)
+            case SmallFiles():
+                self._open_small(work)
+            case FileTransfer():
+                self._open(work)
+
+    # -- small files --------------------------------------------------------------------------------
+
+    def _open_small(self, small: SmallFiles) -> None:
+        with self._control.local_work():
+            self._control.check()
+            if small.open():
+                self._schedule.add_small(small.files)
+            else:
+                self._schedule.postpone(small)
+
+    def _fetch_whole(self, file: SmallFile) -> None:
+        self._control.current_file = file.path
+        content = self._read_whole(file)
+        computed = new_hash(file.digest, file.size)
+        computed.update(content)
+        if computed.hexdigest() == file.digest:
+            file.store(content)
+            self._schedule.settle(file)
+            return
+        file.rejections += 1
+        self._repeat_or_refuse(file)
+
+    def _read_whole(self, file: SmallFile) -> memoryview:
+        """Fetch a small file into this thread's own buffer; an attempt goes on where the last one broke off."""
+        came = 0
+
+        def attempt() -> None:
+            nonlocal came
+            came = 0 if file.one_stream else came
+            if came == file.size:
+                return
+            line = StallWatch(self._line_timeout, time.monotonic())
+            with self._hub.open_range(file, came, file.size) as answer:
+                began_at = came
+                while came < file.size:
+                    came += self._read(answer, self._buffer[came : file.size])
+                    self._check_line(line, came - began_at, file.path)
+
+        try:
+            self._persist(file.path, attempt, lambda: came)
+        except RangeRefused:
+            came, file.one_stream = 0, True
+            self._persist(file.path, attempt)
+        return self._buffer[: file.size]
+
+    # -- large files --------------------------------------------------------------------------------
 
     def _open(self, file: FileTransfer) -> None:
         with self._control.local_work():
@@ -104,19 +186,19 @@ class Worker:
                 self._schedule.postpone(file)
             elif file.is_present:
                 file.show()
-                self._schedule.finish(file)
+                self._schedule.settle(file)
             elif file.is_complete:
                 self._verify(file)
             else:
-                self._schedule.add(file.remaining())
+                self._schedule.add(file, file.remaining())
 
     def _fetch(self, segment: Segment) -> None:
         file = segment.file
         self._control.current_file = file.path
         try:
-            persist(self._control, file.path, lambda: self._stream(segment), lambda: segment.position)
+            self._persist(file.path, lambda: self._stream(segment), lambda: segment.position)
         except RangeRefused:
-            self._schedule.add(file.fall_back())
+            self._schedule.add(file, file.fall_back())
             return
         if segment.is_superseded:
             return
@@ -128,33 +210,22 @@ class Worker:
             hasher.follow(partial.prefix, self._control.stopping.is_set)
 
     def _stream(self, segment: Segment) -> None:
-        """One attempt at the rest of a segment."""
-        if segment.is_superseded or segment.position == segment.end:
+        """One attempt at the rest of a segment, whose end may come nearer meanwhile."""
+        if segment.is_superseded or segment.position >= segment.end:
             return
         with self._hub.open_range(segment.file, segment.position, segment.end) as answer:
             skip = segment.position if segment.file.one_stream else 0
-            left = skip + segment.end - segment.position
-            line = StallWatch(self._line_timeout, time.monotonic())
-            came = 0
-            while left and not segment.is_superseded:
-                count = self._read(answer, left)
-                came, left = came + count, left - count
+            segment.began, segment.came = time.monotonic(), 0
+            line = StallWatch(self._line_timeout, segment.began)
+            while segment.position < segment.end and not segment.is_superseded:
+                wanted = min(BUFFER, skip + segment.end - segment.position)
+                count = self._read(answer, self._buffer[:wanted])
+                segment.came += count
                 skipped = min(skip, count)
                 skip -= skipped
                 segment.file.write(segment.position, self._buffer[skipped:count])
                 segment.position += count - skipped
-                if line.is_stalled(time.monotonic(), came):
-                    raise Retry(f"{segment.file.path} comes too slowly", kind="stalled")
-
-    def _read(self, answer: Answer, limit: int) -> int:
-        self._control.check()
-        if self._control.is_over:
-            raise StoppedError
-        count = answer.read_into(self._buffer[: min(len(self._buffer), limit)])
-        if not count:
-            raise Retry("the answer ended early")
-        self._control.count_fetched(count)
-        return count
+                self._check_line(line, segment.came, segment.file.path)
 
     def _verify(self, file: FileTransfer) -> None:
         _, hasher = file.opened_parts()
@@ -162,9 +233,31 @@ class Worker:
         self._control.check()
         if is_right:
             file.publish()
-            self._schedule.finish(file)
+            self._schedule.settle(file)
             return
         file.reject()
+        self._repeat_or_refuse(file)
+
+    # -- both ---------------------------------------------------------------------------------------
+
+    def _read(self, answer: Answer, buffer: memoryview) -> int:
+        self._control.check()
+        if self._control.is_over:
+            raise StoppedError
+        count = answer.read_into(buffer)
+        if not count:
+            raise Retry("the answer ended early")
+        self._control.count_fetched(count)
+        return count
+
+    def _check_line(self, line: StallWatch, came: int, path: str) -> None:
+        if line.is_stalled(time.monotonic(), came):
+            raise Retry(f"{path} comes too slowly", kind="stalled")
+
+    def _persist(self, what: str, attempt: Callable[[], T], progress: Callable[[], int] = lambda: 0) -> T:
+        return persist(self._control, what, attempt, progress, self._slow_down)
+
+    def _repeat_or_refuse(self, file: FileTransfer | SmallFile) -> None:
         if file.rejections >= MAX_REJECTIONS:
             raise IntegrityError(
                 f"{file.path}: the bytes differ from what the Hub published, twice in a row.",

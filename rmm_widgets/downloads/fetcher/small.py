@@ -1,0 +1,102 @@
+"""The small files of a job: each fetched whole, verified in memory, written once.
+
+A partial, a lock and a sidecar for each would cost far more than the file. One lock stands for all of
+them, so that several kernels do not fetch them several times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from filelock import BaseFileLock
+
+from ..layout import CacheLayout
+from ..plan import PlannedFile
+
+LARGEST = 256 << 10
+"""Bytes: up to this size a kill may cost the whole file."""
+
+
+class SmallFile:
+    """A content that is fetched in one piece; has what `HubClient.open_range` asks of a file."""
+
+    def __init__(self, layout: CacheLayout, commit: str, files: Sequence[PlannedFile]) -> None:
+        self._layout = layout
+        self.commit = commit
+        self.paths = tuple(file.path for file in files)
+        self.size = files[0].size
+        self.digest = files[0].digest
+        self.one_stream = False
+        self.address: str | None = None
+        self.refusals = 0
+        self.rejections = 0
+        self.pieces = 1
+        self.is_present = False
+        self.is_finished = False
+
+    @property
+    def have(self) -> int:
+        """Bytes that need not be fetched any more."""
+        return self.size if self.is_present else 0
+
+    @property
+    def path(self) -> str:
+        """The (first) name in the repository."""
+        return self.paths[0]
+
+    def store(self, content: memoryview) -> None:
+        """Give verified content its place, and show it in the snapshot.
+
+        Raises:
+            OSError: The disk refused.
+        """
+        self._layout.write_blob(self.digest, content)
+        self.show()
+
+    def show(self) -> None:
+        """Show content that is in its place in the snapshot."""
+        self._layout.add_file(self.commit, self.paths, self.digest)
+        self.is_present = self.is_finished = True
+
+
+class SmallFiles:
+    """All small files of a job, under one lock."""
+
+    def __init__(self, layout: CacheLayout, commit: str, contents: Sequence[Sequence[PlannedFile]]) -> None:
+        self._layout = layout
+        self._commit = commit
+        self.files = [SmallFile(layout, commit, files) for files in contents]
+        self._lock: BaseFileLock | None = None
+        self._look()
+
+    def open(self) -> bool:
+        """Take the lock, look again and show what is there; False while another kernel fetches them.
+
+        Raises:
+            OSError: The cache cannot be written.
+        """
+        self._lock = self._layout.lock(self._commit)
+        if self._lock is None:
+            return False
+        self._look()
+        for file in self.files:
+            if file.is_present and not file.is_finished:
+                file.show()
+        return True
+
+    def close(self) -> None:
+        """Let go."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
+
+    def _look(self) -> None:
+        sizes = self._layout.blob_sizes()
+        has_snapshot = self._layout.snapshot(self._commit).is_dir()
+        for file in self.files:
+            file.is_present = sizes.get(file.digest) == file.size or (
+                has_snapshot and self._stands_alone(file)  # where links do not work
+            )
+
+    def _stands_alone(self, file: SmallFile) -> bool:
+        return any(self._layout.has_file(self._commit, path, file.size) for path in file.paths)
