@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .messages import Answer, FileSlice, Request, UnsatisfiableRangeError, error_answer, json_answer, parse_range
+from .messages import Answer, Request, UnsatisfiableRangeError, error_answer, json_answer, parse_range
 from .repositories import Repositories, Repository, RepositoryFile
 
 CHUNK = 64 << 10
@@ -106,6 +106,4 @@ def _chunks(file: RepositoryFile, start: int, stop: int) -> Iterator[bytes]:
 
 
 def _about(answer: Answer, repo: Repository, file: RepositoryFile) -> Answer:
-    return Answer(
-        status=answer.status, headers=answer.headers, body=answer.body, repo=repo.repo_id, file=file.path
-    )
+    return Answer(status=answer.status, headers=answer.headers, body=answer.body, repo=repo.repo_id, file=file.path)

@@ -258,11 +258,12 @@ def _remove_refs(layout: CacheLayout, commit: str) -> None:
 def _remove_content(layout: CacheLayout, digest: str) -> int:
     """Remove a blob and its unfinished form, unless a download has just begun with it."""
     blob, partial = layout.blob(digest), layout.partial(digest)
-    if not (blob.is_symlink() or blob.exists() or partial.exists()):
+    if not (blob.is_symlink() or blob.exists() or partial.exists() or layout.has_staging(digest)):
         return 0
     with layout.locked(digest) as ours:
         if not ours:
             return 0
+        layout.remove_staging(digest)
         freed = blob.stat().st_size if blob.exists() and not blob.is_symlink() else 0
         freed += _resumable_bytes(layout, digest)
         blob.unlink(missing_ok=True)

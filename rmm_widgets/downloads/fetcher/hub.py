@@ -12,13 +12,14 @@ from urllib.parse import quote
 from ...errors import DownloadError, HubUnavailableError
 from ..spec import FetchSpec
 from .connection import Answer, Connections
+from .fallback.decision import PlainHttpRefused, may_be_left_to_hub, says_xet_only
 from .faults import ExpiredAddress, RangeRefused, Retry, host_of, hub_refusal
 from .file import FileTransfer
 from .retry import RETRY_STATUSES, asked_wait
 
 MAX_DOCUMENT = 32 << 20
 """Bytes; no description of a repository is larger."""
-_ADDRESS_REFUSED = frozenset([400, 401, 403, 404, 410])
+_ADDRESS_REFUSED = frozenset([400, 401, 403, 404, 410, 413])
 _REFUSALS_BEFORE_ASKING_EACH_TIME = 2
 
 
@@ -64,6 +65,7 @@ class HubClient:
         Raises:
             Retry: It may work next time.
             RangeRefused: The server gives other bytes than those asked for.
+            PlainHttpRefused: The Hub gives this file by the Xet protocol only.
             DownloadError: It will not work.
         """
         is_whole = file.one_stream or (start, end) == (0, file.size)
@@ -96,6 +98,8 @@ class HubClient:
                 file.address = None
                 file.refusals += 1
             raise ExpiredAddress(f"{host} refused the address that the Hub gave (HTTP {answer.status})")
+        if says_xet_only(answer.status, answer.headers) and may_be_left_to_hub(file):
+            raise PlainHttpRefused
         if answer.status == 404 and answer.headers.get("X-Error-Code") in {None, "EntryNotFound"}:
             raise HubUnavailableError(
                 f"{host} lists {file.path} but does not have it (HTTP 404).",

@@ -25,11 +25,13 @@ from ...errors import (
     IntegrityError,
 )
 from ...types import DownloadPhase
+from ..digest import SHA256_LENGTH
 from ..layout import CacheLayout
 from ..plan import DownloadPlan, PlannedFile, plan_download
 from ..spec import FetchProgress, FetchResult, FetchSpec
 from .connection import Connections
 from .control import JobControl, StoppedError
+from .fallback.delivery import HubDelivery
 from .faults import disk_error, disk_full, host_of
 from .file import FileTransfer
 from .hub import HubClient
@@ -159,6 +161,7 @@ class Transfer:
             self._control,
             self._schedule,
             HubClient(self._spec, connections),
+            HubDelivery(self._spec, self._control),
             disk_error=self._disk_error,
             line_timeout=self._spec.stall_timeout / 2,
         )
@@ -207,7 +210,10 @@ class Transfer:
         by_digest: dict[str, list[PlannedFile]] = {}
         for file in plan.files:
             by_digest.setdefault(file.digest, []).append(file)
-        self._files = [FileTransfer(self._layout, plan.commit, files) for files in by_digest.values()]
+        self._files = [
+            FileTransfer(self._layout, plan.commit, files, through_hub=self._is_too_large(files[0]))
+            for files in by_digest.values()
+        ]
         self._meter.set_plan(plan.total_bytes, len(plan.files))
         self._check_space()
         self._layout.prepare(plan.commit, plan.tree)
@@ -215,8 +221,12 @@ class Transfer:
         self._schedule = Schedule(self._files)
         self._control.alive()
 
+    def _is_too_large(self, file: PlannedFile) -> bool:
+        """True for a file that the Hub does not serve by plain HTTP; those in LFS can be had by Xet."""
+        return file.size > self._spec.plain_http_limit and len(file.digest) == SHA256_LENGTH
+
     def _check_space(self) -> None:
-        need = sum(file.size - file.have for file in self._files)
+        need = sum(file.room_needed for file in self._files)
         free = _free_space(self._layout.root)
         if need and need + SPARE > free:
             raise disk_full(str(self._layout.cache_dir), need=need, free=free)
@@ -259,12 +269,13 @@ class Transfer:
         elif now < self._last_at + TICK:
             return
         self._meter.measure(now, self._control.fetched_bytes)
-        downloaded = sum(file.have for file in self._files)
+        downloaded = sum(file.shown_bytes for file in self._files)
         record = self._meter.record(
             phase or self._phase(downloaded),
             downloaded_bytes=downloaded,
             files_done=sum(len(file.paths) for file in self._files if file.is_finished),
             current_file=None if phase else self._control.current_file,
+            note="" if phase else next((file.note for file in self._files if file.note), ""),
         )
         if record != self._last:
             self._report(record)
@@ -278,7 +289,7 @@ class Transfer:
         return "verifying" if downloaded == self._meter.total_bytes else "downloading"
 
     def _disk_error(self, error: OSError) -> DownloadError:
-        need = sum(file.size - file.have for file in self._files)
+        need = sum(file.room_needed for file in self._files)
         return disk_error(error, str(self._layout.cache_dir), need=need, free=_free_space(self._layout.root))
 
 

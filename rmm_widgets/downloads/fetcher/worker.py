@@ -13,6 +13,8 @@ from typing import TypeVar
 from ...errors import DownloadError, IntegrityError
 from .connection import Answer
 from .control import JobControl, StoppedError
+from .fallback.decision import PlainHttpRefused, RefusalCount
+from .fallback.delivery import HubDelivery, NotInXet
 from .faults import ExpiredAddress, RangeRefused, Retry, gave_up
 from .file import FileTransfer, Segment
 from .hub import HubClient
@@ -59,6 +61,7 @@ class Worker:
     """Fetches segments and finishes files until there is nothing left to do.
 
     Args:
+        delivery: For files that plain HTTP does not serve.
         disk_error: Makes the job's error of a failed write.
         line_timeout: Seconds after which a connection that gives next to nothing is replaced.
     """
@@ -68,6 +71,7 @@ class Worker:
         control: JobControl,
         schedule: Schedule,
         hub: HubClient,
+        delivery: HubDelivery,
         *,
         disk_error: Callable[[OSError], DownloadError],
         line_timeout: float,
@@ -75,6 +79,7 @@ class Worker:
         self._control = control
         self._schedule = schedule
         self._hub = hub
+        self._delivery = delivery
         self._disk_error = disk_error
         self._line_timeout = line_timeout
         self._buffer = memoryview(bytearray(BUFFER))
@@ -98,6 +103,7 @@ class Worker:
                 self._schedule.abandon(file)
 
     def _open(self, file: FileTransfer) -> None:
+        is_left_to_hub = False
         with self._control.local_work():
             self._control.check()
             if not file.open():
@@ -107,14 +113,28 @@ class Worker:
                 self._schedule.finish(file)
             elif file.is_complete:
                 self._verify(file)
+            elif file.through_hub:
+                is_left_to_hub = True
             else:
                 self._schedule.add(file.remaining())
+        if is_left_to_hub:  # not as local work: the network is watched
+            self._deliver(file)
 
     def _fetch(self, segment: Segment) -> None:
         file = segment.file
         self._control.current_file = file.path
+        refusals = RefusalCount(segment)
         try:
-            persist(self._control, file.path, lambda: self._stream(segment), lambda: segment.position)
+            persist(
+                self._control,
+                file.path,
+                lambda: refusals.watch(lambda: self._stream(segment)),
+                lambda: segment.position,
+            )
+        except PlainHttpRefused:
+            if file.leave_to_hub():
+                self._deliver(file)
+            return
         except RangeRefused:
             self._schedule.add(file.fall_back())
             return
@@ -156,6 +176,19 @@ class Worker:
         self._control.count_fetched(count)
         return count
 
+    def _deliver(self, file: FileTransfer) -> None:
+        """Fetch a file through huggingface_hub, or find that only plain HTTP is left."""
+        self._control.current_file = file.path
+        try:
+            is_right = self._delivery.deliver(file)
+        except NotInXet:
+            self._schedule.add(file.return_to_plain())
+            return
+        if is_right:
+            self._schedule.finish(file)
+        else:
+            self._reject(file)
+
     def _verify(self, file: FileTransfer) -> None:
         _, hasher = file.opened_parts()
         is_right = hasher.matches(self._control.stopping.is_set)
@@ -163,7 +196,10 @@ class Worker:
         if is_right:
             file.publish()
             self._schedule.finish(file)
-            return
+        else:
+            self._reject(file)
+
+    def _reject(self, file: FileTransfer) -> None:
         file.reject()
         if file.rejections >= MAX_REJECTIONS:
             raise IntegrityError(

@@ -1,0 +1,56 @@
+"""Which files plain HTTP does not serve.
+
+Known beforehand for those above the size that the Hub's storage serves by plain HTTP, and noticed for
+others by refusals that do not pass. What is gated, private or missing is refused by the Hub itself and
+stays an error; an address that expired is replaced by a new one, which is then accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ...digest import SHA256_LENGTH
+from ..faults import ExpiredAddress
+from ..file import FileTransfer, Segment
+
+REFUSALS = 3
+"""New addresses in a row that the storage may refuse, before the file counts as not served by plain HTTP."""
+
+
+class PlainHttpRefused(Exception):  # noqa: N818
+    """The file cannot be had by plain HTTP: leave it to huggingface_hub."""
+
+
+def may_be_left_to_hub(file: FileTransfer) -> bool:
+    """True for a file that huggingface_hub may get where plain HTTP does not; only files in LFS are in Xet."""
+    return len(file.digest) == SHA256_LENGTH and not file.is_plain_only
+
+
+def says_xet_only(status: int, headers: Mapping[str, str]) -> bool:
+    """True for a refusal of the Hub itself that names the file's place in the Xet storage and no other reason."""
+    return 400 <= status < 500 and status != 401 and bool(headers.get("X-Xet-Hash")) and not headers.get("X-Error-Code")
+
+
+class RefusalCount:
+    """Counts, for one segment, the addresses that were refused in a row."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+        self._position = segment.position
+        self._refusals = 0
+
+    def watch(self, attempt: Callable[[], None]) -> None:
+        """Run one attempt at the segment.
+
+        Raises:
+            PlainHttpRefused: It was refused once more, and often enough.
+        """
+        try:
+            attempt()
+        except ExpiredAddress:
+            if self._segment.position > self._position:
+                self._position, self._refusals = self._segment.position, 0
+            self._refusals += 1
+            if self._refusals >= REFUSALS and may_be_left_to_hub(self._segment.file):
+                raise PlainHttpRefused from None
+            raise
