@@ -160,6 +160,7 @@ def delete_snapshot(cache_dir: str | Path, repo_id: str, commit: str, *, keep: C
         if is_commit(other) and other != commit:
             needed |= _digests_of(layout, other)
     freed += sum(_remove_content(layout, digest) for digest in own - needed)
+    layout.remove_leftovers()
     layout.tree(commit).unlink(missing_ok=True)  # last: a deletion that was interrupted can be repeated
     _remove_if_unused(layout)
     return freed
@@ -258,12 +259,11 @@ def _remove_refs(layout: CacheLayout, commit: str) -> None:
 def _remove_content(layout: CacheLayout, digest: str) -> int:
     """Remove a blob and its unfinished form, unless a download has just begun with it."""
     blob, partial = layout.blob(digest), layout.partial(digest)
-    if not (blob.is_symlink() or blob.exists() or partial.exists() or layout.has_staging(digest)):
+    if not (blob.is_symlink() or blob.exists() or partial.exists()):
         return 0
     with layout.locked(digest) as ours:
         if not ours:
             return 0
-        layout.remove_staging(digest)
         freed = blob.stat().st_size if blob.exists() and not blob.is_symlink() else 0
         freed += _resumable_bytes(layout, digest)
         blob.unlink(missing_ok=True)

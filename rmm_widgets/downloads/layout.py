@@ -91,10 +91,6 @@ class CacheLayout:
         """A folder, not made yet, in which huggingface_hub may fetch content that is not verified."""
         return self.blobs / f"{names.check_digest(digest)}.{secrets.token_hex(4)}{STAGING_SUFFIX}"
 
-    def has_staging(self, digest: str) -> bool:
-        """True where such a folder of this content is there, in use or left over."""
-        return any(self.blobs.glob(f"{names.check_digest(digest)}.*{STAGING_SUFFIX}"))
-
     def remove_staging(self, digest: str) -> None:
         """Remove what processes that were killed left in such folders; hold the content's lock."""
         for path in self.blobs.glob(f"{names.check_digest(digest)}.*{STAGING_SUFFIX}"):

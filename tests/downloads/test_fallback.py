@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import threading
 from contextlib import suppress
@@ -17,6 +18,7 @@ from huggingface_hub import scan_cache_dir, snapshot_download  # pyright: ignore
 
 from rmm_widgets.demo.faults import Fault
 from rmm_widgets.demo.server import MEMBER_TOKEN, DemoHub
+from rmm_widgets.downloads.cache import delete_snapshot
 from rmm_widgets.downloads.client import FetchClient
 from rmm_widgets.downloads.fetcher.fallback import delivery
 from rmm_widgets.downloads.fetcher.fallback.process import environment_for
@@ -401,6 +403,39 @@ def test_D01_a_fetch_outlives_its_process(xet_hub: DemoHub, cache: Path) -> None
     assert_whole(cache)
 
 
+@pytest.mark.slow
+def test_D18_D01_cancels_and_kills_at_any_moment(xet_hub: DemoHub, cache: Path) -> None:
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    chance = random.Random(seed)
+    xet_hub.rate = 6 * MIB
+
+    async def main() -> None:
+        async with fetch_client() as client:
+            for _ in range(12):
+                task = asyncio.create_task(client.fetch(large(xet_hub, cache), lambda _: None))
+                await until(lambda: client.pid is not None)
+                await asyncio.sleep(chance.random() * 1.5)
+                found = children(client.pid) if client.pid else []
+                match chance.choice(["cancel", "kill the child", "kill the fetcher"]):
+                    case "kill the child" if found:
+                        found[0].kill()
+                    case "kill the fetcher" if client.pid:
+                        os.kill(client.pid, signal.SIGKILL)
+                    case _:
+                        pass
+                task.cancel()
+                await asyncio.wait([task])
+                await until(lambda found=found: all(map(is_gone, found)))
+                layout = CacheLayout(cache, REPO)
+                assert all(layout.blob(n).read_bytes() == content(SIZE) for n in blobs(cache) if len(n) == 64)
+            xet_hub.rate = None
+            await client.fetch(large(xet_hub, cache), lambda _: None)
+
+    asyncio.run(main())
+    assert_whole(cache)
+
+
 # -- secrets and memory ---------------------------------------------------------------------------------
 
 
@@ -500,3 +535,16 @@ def test_the_childs_environment(tmp_path: Path) -> None:
     assert made["HF_HUB_DISABLE_TELEMETRY"] == "1"
     assert made["HF_XET_CACHE"].startswith(str(tmp_path))
     assert made["HF_XET_RECONSTRUCTION_DOWNLOAD_BUFFER_LIMIT"] == "256mb"
+
+
+def test_deleting_a_model_takes_what_killed_processes_left(xet_hub: DemoHub, cache: Path) -> None:
+    result = run(large(xet_hub, cache))
+    layout = CacheLayout(cache, REPO)
+    digest = next(name for name in blobs(cache) if len(name) == 64)
+    staging = layout.new_staging(digest)
+    (staging / "models--x").mkdir(parents=True)
+    with layout.locked(digest):
+        layout.remove_leftovers()
+        assert staging.exists(), "somebody works in it"
+    delete_snapshot(cache, REPO, result.commit)
+    assert not layout.root.exists()

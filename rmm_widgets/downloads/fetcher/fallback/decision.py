@@ -12,9 +12,12 @@ from collections.abc import Callable, Mapping
 from ...digest import SHA256_LENGTH
 from ..faults import ExpiredAddress
 from ..file import FileTransfer, Segment
+from ..retry import RetryPolicy
 
 REFUSALS = 3
-"""New addresses in a row that the storage may refuse, before the file counts as not served by plain HTTP."""
+"""Addresses in a row that the storage may refuse, before a file counts as not served by plain HTTP."""
+REFUSALS_WITHIN = RetryPolicy().tries
+"""The same where a part of the file has come already, which would be thrown away."""
 
 
 class PlainHttpRefused(Exception):  # noqa: N818
@@ -51,6 +54,7 @@ class RefusalCount:
             if self._segment.position > self._position:
                 self._position, self._refusals = self._segment.position, 0
             self._refusals += 1
-            if self._refusals >= REFUSALS and may_be_left_to_hub(self._segment.file):
+            file = self._segment.file
+            if self._refusals >= (REFUSALS_WITHIN if file.have else REFUSALS) and may_be_left_to_hub(file):
                 raise PlainHttpRefused from None
             raise

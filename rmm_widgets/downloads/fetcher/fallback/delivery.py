@@ -92,18 +92,23 @@ class HubDelivery:
         _check_space(staging.parent, file.size)
         staging.mkdir()
         spec = self._spec
-        child = HubChild(
-            Order(
-                endpoint=spec.endpoint,
-                repo_id=spec.repo_id,
-                commit=file.commit,
-                path=file.path,
-                digest=file.digest,
-                size=file.size,
-                staging=str(staging),
-                token=spec.token,
-            )
+        order = Order(
+            endpoint=spec.endpoint,
+            repo_id=spec.repo_id,
+            commit=file.commit,
+            path=file.path,
+            digest=file.digest,
+            size=file.size,
+            staging=str(staging),
+            token=spec.token,
         )
+        try:
+            child = HubChild(order)
+        except OSError as error:
+            raise DownloadError(
+                f"The process that fetches {file.path} cannot be started: {error.strerror or type(error).__name__}.",
+                hint="The machine may be short of memory or processes: close something, then download again.",
+            ) from None
         last: Moved | Delivered | Failed = Moved(0, 0)
         code = 0
         try:
@@ -200,9 +205,10 @@ class HubDelivery:
 
 def _death(file: FileTransfer, code: int) -> DownloadError:
     how = f"was killed (signal {-code})" if code < 0 else f"ended with code {code}"
+    short = "The machine may be short of memory: close something, then download again."
     return DownloadError(
         f"The process that fetches {file.path} through huggingface_hub {how}, {len(WAITS) + 1} times.",
-        hint="The machine may be short of memory: close something, then download again.",
+        hint=short if code < 0 else "Please report this with the versions of huggingface_hub and hf_xet.",
     )
 
 

@@ -44,7 +44,7 @@ class Delivered(msgspec.Struct, frozen=True, tag="delivered"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """From the child, at its end: why there is no file. Nothing in it comes from a server's text.
+    """From the child, at its end: why there is no file. Nothing in it may be shown but class names.
 
     Attributes:
         fault: "no_xet": the Hub does not offer the file by Xet; "no_library": hf_xet is missing or
