@@ -71,19 +71,20 @@ class HubDelivery:
             self._control.alive()
 
     def _deliver(self, file: FileTransfer) -> bool:
-        for wait in (*WAITS, None):
+        waits = iter(WAITS)
+        while True:
             staging = file.new_staging()
             try:
                 fetched = self._fetch(file, staging)
                 return self._publish(file, fetched)
             except _Unlucky as fault:
+                wait = next(waits, None)
                 if wait is None:
                     raise fault.error from None
-                self._control.alive(time.monotonic() + wait)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
+            self._control.alive(time.monotonic() + wait)
             self._control.pause(wait)
-        raise AssertionError
 
     def _fetch(self, file: FileTransfer, staging: Path) -> Path:
         """One child, to its end. Returns where it left the file."""
