@@ -208,6 +208,7 @@ class ModelDownloadProgress(msgspec.Struct, frozen=True, kw_only=True):
         downloaded_bytes, total_bytes: Bytes on disk and bytes wanted; total is 0 until the plan is known.
         bytes_per_second: Smoothed rate, 0 while nothing moves.
         estimated_time_remaining: Seconds, or None where it cannot be told.
+        note: What is special about the file that is fetched now, for people; mostly empty.
     """
 
     model_id: str
@@ -223,6 +224,7 @@ class ModelDownloadProgress(msgspec.Struct, frozen=True, kw_only=True):
     files_done: int = 0
     files_total: int = 0
     phase: DownloadPhase = "queued"
+    note: str = ""
 
 
 class ModelEvent(msgspec.Struct, frozen=True, kw_only=True):

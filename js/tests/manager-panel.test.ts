@@ -80,6 +80,14 @@ test("a download has a progressbar with figures that move without redrawing the 
   expect(document.querySelector(".rmm-row[data-index]")?.getBoundingClientRect().height).toBe(height);
 });
 
+test("a note takes the place of the file it is about", async () => {
+  const moving = row("alpha", { status: "downloading", stage: "downloading", actions: ["pause", "cancel"] });
+  const note = "model.safetensors: through huggingface_hub (Xet); cannot resume inside this file";
+  show(ManagerPanel, { _rows: [moving], _progress: { alpha: progress({ note }) } });
+  await expect.element(page.getByText(note)).toBeVisible();
+  expect(document.querySelector(".rmm-file")?.textContent?.trim()).toBe(note);
+});
+
 test("a load has a bar without a value, a paused download says so", async () => {
   show(ManagerPanel, {
     _rows: [

@@ -210,12 +210,15 @@ def progress_text(progress: ModelDownloadProgress | None) -> str:
     if progress is None or progress.phase == "done":
         return ""
     if progress.phase != "downloading":
-        return f"{progress.phase.replace('_', ' ')}, {progress.progress:.0f} %"
+        parts = [progress.phase.replace("_", " "), f"{progress.progress:.0f} %", progress.note]
+        return ", ".join(filter(None, parts))
     parts = [f"{progress.progress:.0f} %", f"{size(progress.downloaded_bytes)} of {size(progress.total_bytes)}"]
     if progress.bytes_per_second > 0:
         parts.append(f"{size(progress.bytes_per_second)}/s")
     if progress.estimated_time_remaining is not None:
         parts.append(f"{duration(progress.estimated_time_remaining)} left")
+    if progress.note:
+        parts.append(progress.note)
     return ", ".join(parts)
 
 

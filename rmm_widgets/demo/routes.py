@@ -15,9 +15,10 @@ from urllib.parse import parse_qs, quote, unquote, urlencode
 from . import documents
 from .messages import Answer, FileSlice, Request, UnsatisfiableRangeError, error_answer, json_answer, parse_range
 from .repositories import Commit, Repositories, Repository, RepositoryFile
+from .xet import XetStorage, xet_hash
 
 DEFAULT_PAGE = 1000
-_API_VERBS = frozenset(["auth-check", "refs", "revision", "tree"])
+_API_VERBS = frozenset(["auth-check", "refs", "revision", "tree", "xet-read-token"])
 
 
 class Routes:
@@ -27,6 +28,7 @@ class Routes:
         tokens: Valid tokens; True where the account may read private and gated repositories.
         page_size: Most entries in one page of a listing.
         url_lifetime: Seconds for which the CDN accepts an address that `resolve` gave.
+        xet: Offer the files in LFS by the Xet protocol too, at the CDN's address.
     """
 
     def __init__(self, repositories: Repositories, tokens: Mapping[str, bool], secret: bytes) -> None:
@@ -34,9 +36,11 @@ class Routes:
         self.tokens = tokens
         self.page_size = DEFAULT_PAGE
         self.url_lifetime = 3600.0
+        self.xet = False
         self.hub_url = ""
         self.cdn_url = ""
         self._secret = secret
+        self._storage = XetStorage(repositories, self._signed)
 
     def answer(self, request: Request) -> Answer:
         """The answer to a request, for either origin."""
@@ -78,6 +82,8 @@ class Routes:
         verb, revision = parts[0] if parts else "revision", unquote(parts[1]) if len(parts) > 1 else "main"
         if verb == "auth-check":
             return self._gate(request, repo) or json_answer({"ok": True})
+        if verb == "xet-read-token":
+            return self._gate(request, repo) or self._xet_token()
         if verb == "refs":
             return json_answer(documents.refs_document(repo))
         commit = repo.resolve(revision)
@@ -136,23 +142,47 @@ class Routes:
             "X-Linked-Etag": f'"{file.etag}"',
             "Location": self.signed_url(repo.repo_id, commit.oid, path),
         }
+        if self.xet:
+            route = f"{self.hub_url}/api/models/{repo.repo_id}/xet-read-token/{commit.oid}"
+            headers |= {"X-Xet-Hash": xet_hash(file), "X-Xet-Refresh-Route": route}
         return _about(Answer(status=302), repo, file=path, headers=headers)
 
     def signed_url(self, repo_id: str, commit: str, path: str) -> str:
         """An address at the CDN that works without a token until it expires."""
-        target = f"/{repo_id}/{commit}/{quote(path)}"
+        return self._signed(f"/{repo_id}/{commit}/{quote(path)}")
+
+    def _signed(self, target: str) -> str:
         expires = str(int(time.time() + self.url_lifetime))
         query = {"Expires": expires, "Signature": self._signature(target, expires), "Key-Pair-Id": "RMMDEMO"}
         return f"{self.cdn_url}{target}?{urlencode(query)}"
 
+    def _xet_token(self) -> Answer:
+        expires = str(int(time.time() + self.url_lifetime))
+        token = f"{expires}.{self._signature('xet', expires)}"
+        headers = {"X-Xet-Cas-Url": self.cdn_url, "X-Xet-Access-Token": token, "X-Xet-Token-Expiration": expires}
+        document = {"casUrl": self.cdn_url, "accessToken": token, "exp": int(expires)}
+        return json_answer(document, headers=headers)
+
+    def _reconstruction(self, request: Request, version: str, name: str) -> Answer:
+        expires, _, signature = (request.token or "").partition(".")
+        if not hmac.compare_digest(signature.encode(), self._signature("xet", expires).encode()):
+            return error_answer(401, "", "No valid access token")
+        if version != "v1":
+            return error_answer(404, "", "Only version 1 is spoken here")
+        return self._storage.reconstruction(request, name)
+
     def _cdn(self, request: Request) -> Answer:
+        parts = request.target.strip("/").split("/")
+        if len(parts) == 3 and parts[1] == "reconstructions":
+            return self._reconstruction(request, parts[0], parts[2])
         query = parse_qs(request.query)
         expires, signature = query.get("Expires", [""])[0], query.get("Signature", [""])[0]
         valid = hmac.compare_digest(signature.encode(), self._signature(request.target, expires).encode())
         if not valid or int(expires) < time.time():
             body = b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code></Error>'
             return Answer(status=403, headers={"Content-Type": "application/xml"}, body=body)
-        parts = request.target.strip("/").split("/")
+        if parts[0] == "xorbs" and len(parts) == 3:
+            return self._storage.xorb(request, parts[1], int(parts[2]))
         depth = 1 if self.repositories.get(parts[0]) else 2
         repo = self.repositories.get("/".join(parts[:depth]))
         commit = repo.resolve(parts[depth]) if repo else None

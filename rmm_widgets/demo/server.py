@@ -274,6 +274,15 @@ class DemoHub:
     def url_lifetime(self, seconds: float) -> None:
         self._routes.url_lifetime = seconds
 
+    @property
+    def xet(self) -> bool:
+        """Whether files in LFS can also be had by the Xet protocol, and say so. Off at first."""
+        return self._routes.xet
+
+    @xet.setter
+    def xet(self, offered: bool) -> None:
+        self._routes.xet = offered
+
     def __repr__(self) -> str:
         state = "stopped" if self._origins is None else self.url
         return f"<DemoHub {len(self._repositories)} repositories, {state}>"

@@ -160,6 +160,7 @@ def delete_snapshot(cache_dir: str | Path, repo_id: str, commit: str, *, keep: C
         if is_commit(other) and other != commit:
             needed |= _digests_of(layout, other)
     freed += sum(_remove_content(layout, digest) for digest in own - needed)
+    layout.remove_leftovers()
     layout.tree(commit).unlink(missing_ok=True)  # last: a deletion that was interrupted can be repeated
     _remove_if_unused(layout)
     return freed

@@ -13,6 +13,7 @@ import errno
 import itertools
 import os
 import platform
+import secrets
 import shutil
 import threading
 import zlib
@@ -30,6 +31,7 @@ from .ranges import Ranges
 PARTIAL_SUFFIX = ".rmm-part"
 SIDECAR_SUFFIX = f"{PARTIAL_SUFFIX}.json"
 TEMPORARY_SUFFIX = ".rmm-tmp"
+STAGING_SUFFIX = ".rmm-hub"
 _HOST = zlib.crc32(platform.node().encode())
 TREE_FORMAT = 1
 _NO_LINKS = frozenset([errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS])
@@ -84,6 +86,15 @@ class CacheLayout:
     def partial(self, digest: str) -> Path:
         """Where unfinished content is."""
         return self.blobs / f"{names.check_digest(digest)}{PARTIAL_SUFFIX}"
+
+    def new_staging(self, digest: str) -> Path:
+        """A folder, not made yet, in which huggingface_hub may fetch content that is not verified."""
+        return self.blobs / f"{names.check_digest(digest)}.{secrets.token_hex(4)}{STAGING_SUFFIX}"
+
+    def remove_staging(self, digest: str) -> None:
+        """Remove what processes that were killed left in such folders; hold the content's lock."""
+        for path in self.blobs.glob(f"{names.check_digest(digest)}.*{STAGING_SUFFIX}"):
+            shutil.rmtree(path, ignore_errors=True)
 
     def snapshot(self, commit: str) -> Path:
         """Where a commit's files are seen under their names."""
@@ -204,10 +215,15 @@ class CacheLayout:
         return Sidecar(1, sidecar.size, digest, tuple(have))
 
     def remove_leftovers(self) -> None:
-        """Remove the temporary files of processes that were killed between writing and renaming one."""
+        """Remove what killed processes left: temporary files, and folders of huggingface_hub's downloads."""
         for path in self.blobs.glob(f"*{TEMPORARY_SUFFIX}"):
             if _is_leftover(path):
                 path.unlink(missing_ok=True)
+        for digest in {path.name.partition(".")[0] for path in self.blobs.glob(f"*{STAGING_SUFFIX}")}:
+            if _is_digest(digest):
+                with self.locked(digest) as ours:
+                    if ours:
+                        self.remove_staging(digest)
 
     def remove_partial(self, digest: str) -> None:
         """Remove an unfinished file; hold its lock."""

@@ -10,6 +10,10 @@ import msgspec
 
 from ..types import DownloadPhase
 
+PLAIN_HTTP_LIMIT = 50_000_000_000
+"""Bytes. The Hub does not serve larger files by plain HTTP, only by the Xet protocol; the number is that of
+`huggingface_hub.constants.MAX_HTTP_DOWNLOAD_SIZE` in version 2.4."""
+
 
 class FetchSpec(msgspec.Struct, frozen=True):
     """One model to fetch into a cache.
@@ -26,6 +30,8 @@ class FetchSpec(msgspec.Struct, frozen=True):
         stall_timeout: Seconds without bytes after which the download fails.
         deadline: Seconds for the whole download, None for no limit.
         connections: Most files and ranges that are fetched at the same time; how many it is, is found out.
+        plain_http_limit: Bytes above which a file that the Hub offers by Xet is fetched through
+            huggingface_hub.
     """
 
     model_id: str
@@ -39,6 +45,7 @@ class FetchSpec(msgspec.Struct, frozen=True):
     stall_timeout: float = 60.0
     deadline: float | None = None
     connections: int = 64
+    plain_http_limit: int = PLAIN_HTTP_LIMIT
 
     def __repr__(self) -> str:
         return f"FetchSpec({self.model_id!r}, {self.repo_id!r}, revision={self.revision!r})"
@@ -52,6 +59,7 @@ class FetchProgress(msgspec.Struct, frozen=True):
         total_bytes: Bytes wanted; 0 until the plan is known. A file stored under two names counts once.
         bytes_per_second: Smoothed rate of the network.
         eta: Seconds left, None where it cannot be told.
+        note: What is special about the file that is fetched now, for people; mostly empty.
     """
 
     phase: DownloadPhase
@@ -62,6 +70,7 @@ class FetchProgress(msgspec.Struct, frozen=True):
     files_total: int = 0
     bytes_per_second: float = 0.0
     eta: float | None = None
+    note: str = ""
 
 
 class FetchResult(msgspec.Struct, frozen=True):

@@ -58,6 +58,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     files_done: int
     files_total: int
+    note: str
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):

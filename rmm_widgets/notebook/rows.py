@@ -105,6 +105,7 @@ def progress(record: ModelDownloadProgress) -> Progress:
         file=record.current_file or "",
         files_done=record.files_done,
         files_total=record.files_total,
+        note=record.note,
     )
 
 

@@ -194,6 +194,7 @@ class Transfers:
             files_total=progress.files_total,
             bytes_per_second=progress.bytes_per_second,
             estimated_time_remaining=progress.eta,
+            note=progress.note,
         )
 
     def _custom_reported(self, entry: Entry, run: int, done: int, total: int, current_file: str | None) -> None:
@@ -234,7 +235,7 @@ class Transfers:
         )
         changes: dict[str, Any] = {"phase": phase, "status": ModelStatus.DOWNLOADING}
         if phase in {"queued", "paused", "resolving"}:
-            changes |= {"bytes_per_second": 0.0, "estimated_time_remaining": None}
+            changes |= {"bytes_per_second": 0.0, "estimated_time_remaining": None, "note": ""}
         entry.progress = replace(base, **{**changes, **fields})
         self._engine.touch(model_id)
 
@@ -245,6 +246,7 @@ class Transfers:
             "current_file": None,
             "bytes_per_second": 0.0,
             "estimated_time_remaining": None,
+            "note": "",
         }
         shown = entry.progress
         if status is ModelStatus.DOWNLOADED:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from rmm_widgets.commands.views import progress_text
 from rmm_widgets.demo.faults import Fault
 from rmm_widgets.demo.server import MEMBER_TOKEN, STRANGER_TOKEN, DemoHub
 from rmm_widgets.errors import (
@@ -27,6 +28,7 @@ from rmm_widgets.errors import (
     RevisionNotFoundError,
 )
 from rmm_widgets.manager import ModelManager
+from rmm_widgets.notebook import rows
 from rmm_widgets.types import ModelDownloadProgress, ModelStatus
 
 from ..downloads.fetching import MIB, content, wait_until
@@ -334,3 +336,18 @@ def test_many_threads_start_and_cancel_one_download(manager: ModelManager, hub: 
             thread.join()
     hub.rate = None
     manager.download_model(name).result(60)
+
+
+def test_a_file_that_comes_by_xet_only_says_so(manager: ModelManager, hub: DemoHub) -> None:
+    hub.xet = True
+    hub.inject(Fault(path="/rmm-demo/large/*/model.safetensors", origin="cdn", status=400))
+    name = add(hub, manager, "large")
+    shown: list[ModelDownloadProgress] = []
+    manager.download_model(name, progress_callback=shown.append).result(60)
+    wait_until(lambda: bool(shown) and shown[-1].status is ModelStatus.DOWNLOADED)
+    noted = [record for record in shown if record.note.startswith("model.safetensors: through huggingface_hub (Xet)")]
+    assert noted
+    assert noted[0].note in progress_text(noted[0])
+    assert rows.progress(noted[0]).note == noted[0].note
+    assert shown[-1].note == ""
+    assert [record.progress for record in shown] == sorted(record.progress for record in shown)

@@ -129,7 +129,7 @@ RECORDS = {
     ),
     "ModelDownloadProgress": (
         "model_id status progress downloaded_bytes total_bytes current_file error start_time estimated_time_remaining"
-        " bytes_per_second files_done files_total phase"
+        " bytes_per_second files_done files_total phase note"
     ),
     "ModelEvent": "type model_id timestamp data seq",
     "Statistics": (

@@ -52,6 +52,7 @@ export interface Progress {
   file: string;
   files_done: number;
   files_total: number;
+  note: string;
 }
 
 /** The panel's head line. */

@@ -26,7 +26,7 @@ export function ProgressBar({ row, progress }: BarProps) {
   }
   const percent = clampPercent(current?.percent ?? 0);
   const text = current ? progressWords(current) : statusWords(row);
-  const file = current?.file ?? "";
+  const file = current?.note || current?.file || ""; // a note names its file
   return (
     <div class="rmm-progress">
       <div

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 from filelock import BaseFileLock
 
@@ -67,9 +68,18 @@ class FileTransfer:
         refusals: How often such an address was refused.
         rejections: How often the bytes turned out wrong.
         is_finished: The content is in its place and shown in the snapshot.
+        through_hub: It is fetched through huggingface_hub, not by plain HTTP.
+        is_plain_only: huggingface_hub cannot fetch it either.
+        staged_bytes: Bytes that huggingface_hub has of it; they cannot be resumed.
+        note: What is special about the way it is fetched, for people.
+
+    Args:
+        through_hub: Begin with huggingface_hub.
     """
 
-    def __init__(self, layout: CacheLayout, commit: str, files: Sequence[PlannedFile]) -> None:
+    def __init__(
+        self, layout: CacheLayout, commit: str, files: Sequence[PlannedFile], *, through_hub: bool = False
+    ) -> None:
         self._layout = layout
         self._planned = files[0]
         self.commit = commit
@@ -86,6 +96,10 @@ class FileTransfer:
         self._is_claimed = False
         self._is_closed = False
         self.is_finished = False
+        self.through_hub = through_hub
+        self.is_plain_only = False
+        self.staged_bytes = 0
+        self.note = ""
         self._found = self._look()
 
     @property
@@ -108,10 +122,25 @@ class FileTransfer:
         return min(LONGEST_SEGMENT, max(SHORTEST_SEGMENT, self.size // _PIECES >> 20 << 20))
 
     @property
+    def digest(self) -> str:
+        """The published hash."""
+        return self._planned.digest
+
+    @property
     def have(self) -> int:
         """Bytes that need not be fetched any more."""
         partial = self._partial
         return partial.have if partial is not None else self._found
+
+    @property
+    def shown_bytes(self) -> int:
+        """Bytes that have come, whether or not they can be kept."""
+        return max(self.have, self.staged_bytes)
+
+    @property
+    def room_needed(self) -> int:
+        """Bytes that the disk must still take."""
+        return self.size if self.through_hub and not self.is_complete else self.size - self.have
 
     @property
     def is_complete(self) -> bool:
@@ -168,6 +197,30 @@ class FileTransfer:
             self.one_stream = True
         return self.remaining()
 
+    def leave_to_hub(self) -> bool:
+        """Fetch it through huggingface_hub from now on; False where another thread has seen to it."""
+        with self._guard:
+            if self.through_hub or self.is_plain_only:
+                return False
+            self.generation += 1
+            self.through_hub = True
+            return True
+
+    def return_to_plain(self) -> list[Segment]:
+        """Fetch the rest by plain HTTP after all, whatever happens."""
+        with self._guard:
+            self.is_plain_only = True
+            self.through_hub = False
+        return self.remaining()
+
+    def new_staging(self) -> Path:
+        """A folder, not made yet, for one try of huggingface_hub."""
+        return self._layout.new_staging(self.digest)
+
+    def remove_staging(self) -> None:
+        """Remove the folders of earlier tries whose process was killed; the file must be open."""
+        self._layout.remove_staging(self.digest)
+
     def claim(self) -> bool:
         """True for the first thread that sees the file complete: it is the one to verify it."""
         with self._guard:
@@ -195,6 +248,18 @@ class FileTransfer:
     def publish(self) -> None:
         """Give the verified content its place and show it in the snapshot."""
         self._opened().publish(self._layout.blob(self._planned.digest))
+        self.show()
+
+    def adopt(self, path: Path) -> None:
+        """Give verified content that came another way its place, and show it in the snapshot.
+
+        Raises:
+            OSError: The disk refused.
+            PartialClosedError: The job ended meanwhile.
+        """
+        with self._guard:
+            self._opened().discard()
+            path.replace(self._layout.blob(self.digest))
         self.show()
 
     def show(self) -> None:

@@ -13,12 +13,13 @@ from urllib.parse import quote
 from ...errors import DownloadError, HubUnavailableError
 from ..spec import FetchSpec
 from .connection import Answer, Connections
+from .fallback.decision import PlainHttpRefused, may_be_left_to_hub, says_xet_only
 from .faults import ExpiredAddress, RangeRefused, Retry, host_of, hub_refusal
 from .retry import RETRY_STATUSES, asked_wait
 
 MAX_DOCUMENT = 32 << 20
 """Bytes; no description of a repository is larger."""
-_ADDRESS_REFUSED = frozenset([400, 401, 403, 404, 410])
+_ADDRESS_REFUSED = frozenset([400, 401, 403, 404, 410, 413])
 _REFUSALS_BEFORE_ASKING_EACH_TIME = 2
 
 
@@ -29,11 +30,13 @@ class Source(Protocol):
         one_stream: Fetch all of it, from the start.
         address: Where the Hub said the bytes are; a secret.
         refusals: How often such an address was refused.
+        is_plain_only: huggingface_hub cannot fetch it either.
     """
 
     one_stream: bool
     address: str | None
     refusals: int
+    is_plain_only: bool
 
     @property
     def path(self) -> str: ...  # noqa: D102
@@ -41,6 +44,10 @@ class Source(Protocol):
     def size(self) -> int: ...  # noqa: D102
     @property
     def commit(self) -> str: ...  # noqa: D102
+    @property
+    def digest(self) -> str: ...  # noqa: D102
+    @property
+    def have(self) -> int: ...  # noqa: D102
 
 
 class HubClient:
@@ -85,6 +92,7 @@ class HubClient:
         Raises:
             Retry: It may work next time.
             RangeRefused: The server gives other bytes than those asked for.
+            PlainHttpRefused: The Hub gives this file by the Xet protocol only.
             DownloadError: It will not work.
         """
         is_whole = file.one_stream or (start, end) == (0, file.size)
@@ -117,6 +125,8 @@ class HubClient:
                 file.address = None
                 file.refusals += 1
             raise ExpiredAddress(f"{host} refused the address that the Hub gave (HTTP {answer.status})")
+        if says_xet_only(answer.status, answer.headers) and may_be_left_to_hub(file):
+            raise PlainHttpRefused
         if answer.status == 404 and answer.headers.get("X-Error-Code") in {None, "EntryNotFound"}:
             raise HubUnavailableError(
                 f"{host} lists {file.path} but does not have it (HTTP 404).",

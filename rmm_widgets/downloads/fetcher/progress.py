@@ -37,7 +37,13 @@ class ProgressMeter:
         self._measured = (now, fetched_bytes)
 
     def record(
-        self, phase: DownloadPhase, *, downloaded_bytes: int, files_done: int, current_file: str | None = None
+        self,
+        phase: DownloadPhase,
+        *,
+        downloaded_bytes: int,
+        files_done: int,
+        current_file: str | None = None,
+        note: str = "",
     ) -> FetchProgress:
         """The record to show. Bytes that had to be thrown away do not show as a step back."""
         self._shown_bytes = min(max(self._shown_bytes, downloaded_bytes), self.total_bytes)
@@ -53,6 +59,7 @@ class ProgressMeter:
             files_total=self.files_total,
             bytes_per_second=rate if phase == "downloading" else 0.0,
             eta=left / rate if phase == "downloading" and rate >= 1 else None,
+            note=note,
         )
 
 

@@ -110,6 +110,13 @@ class Schedule:
                 self._unopened.append(file)
             self._changed.notify()
 
+    def replace_small(self, file: FileTransfer) -> None:
+        """Fetch this in the place of a small file that was handed out."""
+        with self._changed:
+            self._small_in_work -= 1
+            self._unopened.append(file)
+            self._changed.notify()
+
     def settle(self, file: Unopened | SmallFile) -> None:
         """A file is in its place, or cannot be fetched."""
         with self._changed:

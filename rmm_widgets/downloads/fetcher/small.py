@@ -23,6 +23,7 @@ class SmallFile:
     def __init__(self, layout: CacheLayout, commit: str, files: Sequence[PlannedFile]) -> None:
         self._layout = layout
         self.commit = commit
+        self.planned = files
         self.paths = tuple(file.path for file in files)
         self.size = files[0].size
         self.digest = files[0].digest
@@ -31,6 +32,7 @@ class SmallFile:
         self.refusals = 0
         self.rejections = 0
         self.pieces = 1
+        self.is_plain_only = False
         self.is_present = False
         self.is_finished = False
 
@@ -43,6 +45,16 @@ class SmallFile:
     def path(self) -> str:
         """The (first) name in the repository."""
         return self.paths[0]
+
+    @property
+    def shown_bytes(self) -> int:
+        """Bytes that are there."""
+        return self.have
+
+    @property
+    def room_needed(self) -> int:
+        """Bytes that the disk must still take."""
+        return self.size - self.have
 
     def store(self, content: memoryview) -> None:
         """Give verified content its place, and show it in the snapshot.

@@ -24,12 +24,14 @@ from ...errors import (
     IntegrityError,
 )
 from ...types import DownloadPhase
+from ..digest import SHA256_LENGTH
 from ..layout import CacheLayout
 from ..plan import DownloadPlan, PlannedFile, plan_download
 from ..spec import FetchProgress, FetchResult, FetchSpec
 from .connection import Connections
 from .control import JobControl, StoppedError
 from .crew import Crew
+from .fallback.delivery import HubDelivery
 from .faults import disk_error, disk_full, host_of
 from .file import FileTransfer
 from .hub import HubClient
@@ -179,13 +181,22 @@ class Transfer:
                 self._control,
                 self._schedule,
                 HubClient(self._spec, connections),
+                HubDelivery(self._spec, self._control),
                 is_wanted=lambda: number < self._crew.size,
                 slow_down=lambda seconds: self._crew.slow_down(time.monotonic(), seconds),
+                leave_to_hub=self._leave_to_hub,
                 disk_error=self._disk_error,
                 line_timeout=self._spec.stall_timeout / 2,
             ).run()
         finally:
             self._limits.return_connection()
+
+    def _leave_to_hub(self, small: SmallFile) -> None:
+        """A small file that plain HTTP does not serve goes the way of the large ones."""
+        file = FileTransfer(self._layout, small.commit, small.planned, through_hub=True)
+        self._files.append(file)
+        self._contents[self._contents.index(small)] = file
+        self._schedule.replace_small(file)
 
     # -- the supervisor -----------------------------------------------------------------------------
 
@@ -231,10 +242,12 @@ class Transfer:
         by_digest: dict[str, list[PlannedFile]] = {}
         for file in plan.files:
             by_digest.setdefault(file.digest, []).append(file)
-        small = [files for files in by_digest.values() if files[0].size <= LARGEST]
-        large = [files for files in by_digest.values() if files[0].size > LARGEST]
+        small = [files for files in by_digest.values() if self._is_small(files[0])]
+        large = [files for files in by_digest.values() if not self._is_small(files[0])]
         self._small = SmallFiles(self._layout, plan.commit, small)
-        self._files = [FileTransfer(self._layout, plan.commit, files) for files in large]
+        self._files = [
+            FileTransfer(self._layout, plan.commit, files, through_hub=self._is_too_large(files[0])) for files in large
+        ]
         self._contents = [*self._files, *self._small.files]
         self._meter.set_plan(plan.total_bytes, len(plan.files))
         self._check_space()
@@ -245,9 +258,16 @@ class Transfer:
         self._crew = Crew(time.monotonic(), most=max(1, min(self._spec.connections, pieces)))
         self._control.alive()
 
+    def _is_small(self, file: PlannedFile) -> bool:
+        return file.size <= LARGEST and not self._is_too_large(file)
+
+    def _is_too_large(self, file: PlannedFile) -> bool:
+        """True for a file that the Hub does not serve by plain HTTP; those in LFS can be had by Xet."""
+        return file.size > self._spec.plain_http_limit and len(file.digest) == SHA256_LENGTH
+
     def _need(self) -> int:
-        """Bytes still to come, and so to be written."""
-        return sum(file.size - file.have for file in self._contents)
+        """Bytes that the disk must still take."""
+        return sum(file.room_needed for file in self._contents)
 
     def _check_space(self) -> None:
         free = self._limits.plan_space(self, self._layout.root, self._need)
@@ -294,12 +314,13 @@ class Transfer:
         if phase != "done" and now < self._last_at + TICK:
             return
         self._meter.measure(now, self._control.fetched_bytes)
-        downloaded = sum(file.have for file in self._contents)
+        downloaded = sum(file.shown_bytes for file in self._contents)
         record = self._meter.record(
             phase or self._phase(downloaded),
             downloaded_bytes=downloaded,
             files_done=sum(len(file.paths) for file in self._contents if file.is_finished),
             current_file=None if phase else self._control.current_file,
+            note="" if phase else next((file.note for file in self._files if file.note), ""),
         )
         if record != self._last:
             self._report(record)

@@ -15,6 +15,8 @@ from ...errors import DownloadError, IntegrityError
 from ..digest import new_hash
 from .connection import Answer
 from .control import JobControl, StoppedError
+from .fallback.decision import PlainHttpRefused, RefusalCount
+from .fallback.delivery import HubDelivery, NotInXet
 from .faults import ExpiredAddress, RangeRefused, Retry, gave_up
 from .file import FileTransfer, Segment
 from .hub import HubClient
@@ -73,8 +75,10 @@ class Worker:
     """Fetches segments and finishes files until there is nothing left to do.
 
     Args:
+        delivery: For files that plain HTTP does not serve.
         is_wanted: Asked before each piece of work; False ends the worker.
         slow_down: Called where the server asks for less, with the seconds it asks to wait.
+        leave_to_hub: Called with a small file that plain HTTP does not serve.
         disk_error: Makes the job's error of a failed write.
         line_timeout: Seconds after which a connection that gives next to nothing is replaced.
     """
@@ -84,17 +88,21 @@ class Worker:
         control: JobControl,
         schedule: Schedule,
         hub: HubClient,
+        delivery: HubDelivery,
         *,
         is_wanted: Callable[[], bool],
         slow_down: Callable[[float], None],
+        leave_to_hub: Callable[[SmallFile], None],
         disk_error: Callable[[OSError], DownloadError],
         line_timeout: float,
     ) -> None:
         self._control = control
         self._schedule = schedule
         self._hub = hub
+        self._delivery = delivery
         self._is_wanted = is_wanted
         self._slow_down = slow_down
+        self._leave_to_hub = leave_to_hub
         self._disk_error = disk_error
         self._line_timeout = line_timeout
         # Pages of the system that cost nothing until they are used: most files are far smaller.
@@ -144,7 +152,11 @@ class Worker:
 
     def _fetch_whole(self, file: SmallFile) -> None:
         self._control.current_file = file.path
-        content = self._read_whole(file)
+        try:
+            content = self._read_whole(file)
+        except PlainHttpRefused:
+            self._leave_to_hub(file)
+            return
         computed = new_hash(file.digest, file.size)
         computed.update(content)
         if computed.hexdigest() == file.digest:
@@ -170,16 +182,18 @@ class Worker:
                     came += self._read(answer, self._buffer[came : file.size])
                     self._check_line(line, came - began_at, file.path)
 
+        refusals = RefusalCount(file, lambda: came)
         try:
-            self._persist(file.path, attempt, lambda: came)
+            self._persist(file.path, lambda: refusals.watch(attempt), lambda: came)
         except RangeRefused:
             came, file.one_stream = 0, True
-            self._persist(file.path, attempt)
+            self._persist(file.path, lambda: refusals.watch(attempt))
         return self._buffer[: file.size]
 
     # -- large files --------------------------------------------------------------------------------
 
     def _open(self, file: FileTransfer) -> None:
+        is_left_to_hub = False
         with self._control.local_work():
             self._control.check()
             if not file.open():
@@ -189,14 +203,23 @@ class Worker:
                 self._schedule.settle(file)
             elif file.is_complete:
                 self._verify(file)
+            elif file.through_hub:
+                is_left_to_hub = True
             else:
                 self._schedule.add(file, file.remaining())
+        if is_left_to_hub:  # not as local work: the network is watched
+            self._deliver(file)
 
     def _fetch(self, segment: Segment) -> None:
         file = segment.file
         self._control.current_file = file.path
+        refusals = RefusalCount(file, lambda: segment.position)
         try:
-            self._persist(file.path, lambda: self._stream(segment), lambda: segment.position)
+            self._persist(file.path, lambda: refusals.watch(lambda: self._stream(segment)), lambda: segment.position)
+        except PlainHttpRefused:
+            if file.leave_to_hub():
+                self._deliver(file)
+            return
         except RangeRefused:
             self._schedule.add(file, file.fall_back())
             return
@@ -227,6 +250,19 @@ class Worker:
                 segment.position += count - skipped
                 self._check_line(line, segment.came, segment.file.path)
 
+    def _deliver(self, file: FileTransfer) -> None:
+        """Fetch a file through huggingface_hub, or find that only plain HTTP is left."""
+        self._control.current_file = file.path
+        try:
+            is_right = self._delivery.deliver(file)
+        except NotInXet:
+            self._schedule.add(file, file.return_to_plain())
+            return
+        if is_right:
+            self._schedule.settle(file)
+        else:
+            self._reject(file)
+
     def _verify(self, file: FileTransfer) -> None:
         _, hasher = file.opened_parts()
         is_right = hasher.matches(self._control.stopping.is_set)
@@ -234,7 +270,10 @@ class Worker:
         if is_right:
             file.publish()
             self._schedule.settle(file)
-            return
+        else:
+            self._reject(file)
+
+    def _reject(self, file: FileTransfer) -> None:
         file.reject()
         self._repeat_or_refuse(file)
 
