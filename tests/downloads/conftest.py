@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from rmm_widgets.demo.server import DemoHub
-from rmm_widgets.downloads.fetcher import worker
+from rmm_widgets.downloads.fetcher import persistence
 
 from .fetching import MIB, REPO, content
 
@@ -16,8 +16,8 @@ from .fetching import MIB, REPO, content
 @pytest.fixture
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same number of tries, with short waits."""
-    quick = msgspec.structs.replace(worker.POLICY, first=0.005, longest=1.0)
-    monkeypatch.setattr(worker, "POLICY", quick)
+    quick = msgspec.structs.replace(persistence.POLICY, first=0.005, longest=1.0)
+    monkeypatch.setattr(persistence, "POLICY", quick)
 
 
 @pytest.fixture

@@ -122,7 +122,7 @@ def test_D16_no_more_than_six_tries_of_a_file(model: DemoHub, cache: Path) -> No
     assert injected.used == 6
 
 
-def test_D03_flipped_bytes_are_refused_at_every_position(empty_hub: DemoHub, tmp_path: Path) -> None:
+def test_D3_flipped_bytes_are_refused_at_every_position(empty_hub: DemoHub, tmp_path: Path) -> None:
     seed = random.randrange(1 << 30)
     print("seed", seed)
     chance = random.Random(seed)
@@ -142,7 +142,7 @@ def test_D03_flipped_bytes_are_refused_at_every_position(empty_hub: DemoHub, tmp
 @pytest.mark.parametrize(
     "kind", ["poisoned", "overlong", "foreign sidecar", "truncated", "no sidecar", "hostile sidecar"]
 )
-def test_D04_a_false_partial_never_reaches_the_store(model: DemoHub, cache: Path, kind: str) -> None:
+def test_D4_a_false_partial_never_reaches_the_store(model: DemoHub, cache: Path, kind: str) -> None:
     model.inject(Fault(path=FILE, cut_after=200_000, times=1))
     model.inject(Fault(path=FILE, origin="cdn", status=503))
     with pytest.raises(HubUnavailableError):

@@ -1,58 +1,27 @@
 """One thread of a job: takes work, fetches, tries again, verifies, publishes.
 
-What to do next comes from `schedule`, what an answer means from `hub`, how long to wait from `retry`.
+What to do next comes from `schedule`, what an answer means from `hub`, how to try again is `persistence`'s matter.
 """
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
 from ...errors import DownloadError, IntegrityError
 from .connection import Answer
 from .control import JobControl, StoppedError
-from .faults import ExpiredAddress, RangeRefused, Retry, gave_up
+from .faults import RangeRefused, Retry
 from .file import FileTransfer, Segment
 from .hub import HubClient
 from .partial import PartialClosedError
+from .persistence import persist
 from .progress import StallWatch
-from .retry import RetryPolicy
 from .schedule import Schedule
 
 BUFFER = 128 << 10
 """Bytes per thread between network and disk."""
 MAX_REJECTIONS = 2
-POLICY = RetryPolicy()
-_chance = random.Random()  # noqa: S311 (spreads retries; nothing secret)
-T = TypeVar("T")
-
-
-def persist(control: JobControl, what: str, attempt: Callable[[], T], progress: Callable[[], int] = lambda: 0) -> T:
-    """Repeat an attempt until it succeeds; attempts that bring `progress` do not count as failures.
-
-    Raises:
-        DownloadError: It cannot succeed, or the attempts are used up.
-        StoppedError: The job ended.
-    """
-    failures = 0
-    while True:
-        before = progress()
-        try:
-            return attempt()
-        except Retry as fault:
-            control.check()
-            came_further = progress() > before
-            failures = 0 if came_further else failures + 1
-            wait = POLICY.wait(failures, asked=fault.wait, chance=_chance.random())
-            if wait is None:
-                raise gave_up(fault, what, failures) from None
-            if isinstance(fault, ExpiredAddress) and failures == 1:
-                wait = 0.0
-            if not came_further and fault.kind != "stalled":
-                control.alive(time.monotonic() + wait)
-            control.pause(wait)
 
 
 class Worker:
