@@ -105,6 +105,11 @@ class DemoHub:
         """Where the hub sends clients for files in LFS."""
         return self._running()[1].url
 
+    def announce(self, hub_url: str, cdn_url: str) -> None:
+        """Send clients to these addresses until the next start, because something stands in front: TLS, a proxy."""
+        self._running()
+        self._routes.hub_url, self._routes.cdn_url = hub_url, cdn_url
+
     # -- repositories -------------------------------------------------------------------------------
 
     def add(

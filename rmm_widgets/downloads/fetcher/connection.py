@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 from ... import __version__
 from ...errors import HubUnavailableError
 from .faults import Retry, connect_fault, host_of, network_fault, proxy_wants_login, speaks_only_tls
-from .line import CONNECT_TIMEOUT, HttpLine, Line, Response
+from .line import HttpLine, Line, Response
 from .origins import Origin, origin_of, refusal, refused_peer
 from .proxies import Proxy, known_proxies, proxy_for
 from .trust import speaks_tls
@@ -25,6 +25,8 @@ from .trust import speaks_tls
 MAX_REDIRECTS = 10
 _REDIRECTS = frozenset([301, 302, 303, 307, 308])
 _DRAIN_LIMIT = 64 * 1024
+_LOOK_TIME = 3.0
+"""Seconds to find out whether a server that hangs up on plain HTTP speaks TLS."""
 
 
 class Answer:
@@ -157,16 +159,17 @@ class Connections:
         self._answered.add(origin)
         if answer.status == 407:
             answer.close()
-            raise proxy_wants_login(proxy.host_port if proxy else None)
+            raise proxy_wants_login(proxy)
         return answer
 
     def _fault(self, error: Exception, origin: Origin, proxy: Proxy | None) -> Retry | HubUnavailableError:
         """What it means that there is no answer."""
         host = f"{origin.host}:{origin.port}"
         if proxy is not None and proxy.scheme != "http":  # it connects only now
-            return connect_fault(error, host, proxy.host_port)
-        is_new = proxy is None and origin not in self._answered and origin.scheme == "http"
-        if is_new and isinstance(error, ConnectionError) and speaks_tls(origin.host, origin.port, CONNECT_TIMEOUT):
+            return connect_fault(error, host, proxy)
+        is_new = proxy is None and origin not in self._answered and not self._aborted
+        is_odd = is_new and origin.scheme == "http" and isinstance(error, ConnectionError)
+        if is_odd and speaks_tls(origin.host, origin.port, _LOOK_TIME):
             return speaks_only_tls(host)
         return network_fault(error, host)
 
@@ -185,7 +188,7 @@ class Connections:
             line.connect()
         except (OSError, http.client.HTTPException, ValueError) as error:
             line.close()
-            raise connect_fault(error, f"{origin.host}:{origin.port}", proxy.host_port if proxy else None) from None
+            raise connect_fault(error, f"{origin.host}:{origin.port}", proxy) from None
         peer = line.peer()
         reason = refused_peer(peer, origin, self._home) if peer else None
         if reason:

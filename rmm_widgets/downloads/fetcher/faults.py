@@ -23,7 +23,7 @@ from ...errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from .proxies import ProxyRefusedError
+from .proxies import Proxy, ProxyRefusedError
 
 _DISK_FULL = frozenset([errno.ENOSPC, errno.EFBIG, errno.EDQUOT])
 _NOBODY_THERE = frozenset([errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL])
@@ -67,19 +67,19 @@ def network_fault(error: Exception, host: str) -> Retry | HubUnavailableError:
     return Retry(f"{host}: {_describe(error)}", kind="stalled" if isinstance(error, TimeoutError) else "network")
 
 
-def connect_fault(error: Exception, host: str, proxy: str | None) -> Retry | HubUnavailableError:
+def connect_fault(error: Exception, host: str, proxy: Proxy | None) -> Retry | HubUnavailableError:
     """A connection that was not made.
 
     Args:
         host: Whom it should have led to.
-        proxy: Host and port of the proxy that was asked, or None.
+        proxy: The proxy that was asked, or None.
     """
-    asked = f"the proxy {proxy}" if proxy else host
+    asked = f"the proxy {proxy.host_port}" if proxy else host
     match error:
         case ProxyRefusedError(status=407):
             return proxy_wants_login(proxy)
         case ProxyRefusedError(status=status):
-            told = f"the proxy {proxy} does not connect to {host}{f' (HTTP {status})' if status else ''}"
+            told = f"{asked} does not connect to {host}{f' (HTTP {status})' if status else ''}"
             if status is None or status >= 500:
                 return Retry(told)
             return HubUnavailableError(
@@ -87,7 +87,7 @@ def connect_fault(error: Exception, host: str, proxy: str | None) -> Retry | Hub
                 hint="Ask who runs the proxy, or add the host to NO_PROXY if it can be reached without.",
             )
         case ssl.SSLCertVerificationError():
-            return _not_trusted(error, f"{host} or of the proxy {proxy}" if proxy else host)
+            return _not_trusted(error, f"{host} or of {asked}" if proxy and proxy.scheme == "https" else host)
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError() | ssl.SSLSyscallError():
             pass
         case ssl.SSLError():
@@ -102,10 +102,10 @@ def connect_fault(error: Exception, host: str, proxy: str | None) -> Retry | Hub
     return Retry(f"{asked}: {_describe(error)}", kind=kind)
 
 
-def proxy_wants_login(proxy: str | None) -> HubUnavailableError:
+def proxy_wants_login(proxy: Proxy | None) -> HubUnavailableError:
     """The error for status 407, which only a proxy gives."""
     return HubUnavailableError(
-        f"The proxy{f' {proxy}' if proxy else ''} does not accept the login, or wants one (HTTP 407).",
+        f"The proxy{f' {proxy.host_port}' if proxy else ''} does not accept the login, or wants one (HTTP 407).",
         hint="Set HTTPS_PROXY (or the variable that names the proxy) to http://USER:PASSWORD@HOST:PORT, with "
         "special characters as %XX; then restart the kernel.",
     )

@@ -41,6 +41,7 @@ class TunnelLine:
             "timeout": {"connect": CONNECT_TIMEOUT, "read": timeout, "write": timeout, "pool": CONNECT_TIMEOUT}
         }
         self._stream: httpcore2.NetworkStream | None = None
+        self._is_aborted = False
         self._pool = _pool(proxy, _Backend(self._note))
 
     def connect(self) -> None:
@@ -57,12 +58,9 @@ class TunnelLine:
             return _CoreResponse(self._pool.handle_request(request))
 
     def abort(self) -> None:
-        """End what is being read at once, from any thread."""
-        stream = self._stream
-        if stream is not None:
-            with contextlib.suppress(OSError):
-                # Not SSLSocket.shutdown: it would take the TLS object away from the thread that reads.
-                socket.socket.shutdown(stream.get_extra_info("socket"), socket.SHUT_RDWR)
+        """End what is being read at once, from any thread; what connects only later ends too."""
+        self._is_aborted = True
+        self._shut_down()
 
     def close(self) -> None:
         """Close it."""
@@ -73,6 +71,14 @@ class TunnelLine:
 
     def _note(self, stream: httpcore2.NetworkStream) -> None:
         self._stream = stream
+        if self._is_aborted:
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        if self._stream is not None:
+            with contextlib.suppress(OSError):
+                # Not SSLSocket.shutdown: it would take the TLS object away from the thread that reads.
+                socket.socket.shutdown(self._stream.get_extra_info("socket"), socket.SHUT_RDWR)
 
 
 class _CoreResponse:
@@ -178,5 +184,5 @@ def _told_plainly() -> Generator[None]:
     except httpcore2.TimeoutException:
         raise TimeoutError from None
     except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-        cause = error.__cause__
+        cause = error.args[0] if error.args else None  # httpcore2 keeps it there, but not as __cause__
         raise cause if isinstance(cause, OSError) else ConnectionError() from None
