@@ -57,6 +57,8 @@ class HubReader:
         with self.ask(path) as answer:
             if answer.status != 200:
                 raise self.refusal(answer)
+            if _is_packed(answer):
+                raise no_hub(host_of(answer.url), "plain bytes, as it was asked to")
             return self._read(answer, limit, is_cut, within)
 
     def ask(self, path: str) -> Answer:
@@ -196,7 +198,7 @@ class HubClient:
         host = host_of(answer.url)
         if _is_web_page(answer) and not file.path.lower().endswith((".html", ".htm")):
             raise no_hub(host, f"{file.path} but with a web page")
-        if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+        if _is_packed(answer):
             raise Retry(f"{host} sends {file.path} packed, which was not asked for", kind="content")
         if wanted is None:
             if answer.status != 200:
@@ -216,6 +218,10 @@ def check_status(answer: Answer) -> None:
     if answer.status in RETRY_STATUSES:
         wait = asked_wait(answer.status, answer.headers, datetime.now(UTC))
         raise Retry(f"{host_of(answer.url)} answered HTTP {answer.status}", wait=wait)
+
+
+def _is_packed(answer: Answer) -> bool:
+    return answer.headers.get("Content-Encoding", "identity").lower() != "identity"
 
 
 def _is_web_page(answer: Answer) -> bool:
