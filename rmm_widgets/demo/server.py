@@ -19,8 +19,9 @@ from .origin import Link, Origin, check_link
 from .repositories import Gate, Repositories, Source, folder_sources
 from .routes import Routes
 
-MEMBER_TOKEN = "hf_member"  # noqa: S105
-STRANGER_TOKEN = "hf_stranger"  # noqa: S105
+# Unlike anything else, so that a search of files tells where they got to.
+MEMBER_TOKEN = "hf_memberOfTheDemoHub7Qx2vW"  # noqa: S105
+STRANGER_TOKEN = "hf_strangerAtTheDemoHub4Kp9z"  # noqa: S105
 Content = Path | Mapping[str, Source]
 """A repository's files: a folder, or bytes and paths by name."""
 

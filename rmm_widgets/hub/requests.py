@@ -78,13 +78,21 @@ class HubRequests:
         Raises:
             DownloadError: There is none, or `parse` does not know what to do with it.
         """
-        document = self._fetch(f"{path}?{urlencode(params, doseq=True)}", None)
+        document = self.get_bytes(path, params)
         try:
             return parse(msgspec.json.decode(document))
         except Exception:  # noqa: BLE001 - huggingface_hub's records raise what comes
             failure = self._named(no_hub(self.host, "what a Hub says there"))
         # Out here, so that the error is not chained to one that may show what the server said.
         raise failure
+
+    def get_bytes(self, path: str, params: Mapping[str, Any]) -> bytes:
+        """The body at a path below the endpoint.
+
+        Raises:
+            DownloadError: There is none.
+        """
+        return self._fetch(f"{path}?{urlencode(params, doseq=True)}", None)
 
     def get_file(self, path: str, commit: str, *, limit: int) -> bytes:
         """A small file of the repository, at most its first `limit` bytes.

@@ -19,10 +19,9 @@ from rmm_widgets.errors import RMMError
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.types import ModelEvent
 
+from ..canary import CANARY
 from ..downloads.fetching import wait_until
 from .models import info
-
-CANARY = "hf_canaryCANARYcanary0123456789"
 
 
 @pytest.fixture
