@@ -198,7 +198,7 @@ def each_case() -> Iterator[Any]:
             yield pytest.param(at, name, marks=[pytest.mark.slow] if is_slow else [], id=f"{at}-{name}")
 
 
-@pytest.mark.parametrize(("at", "name"), each_case())
+@pytest.mark.parametrize(("at", "name"), list(each_case()))
 def test_what_a_hub_refuses_is_told_well(
     manager: Callable[..., ModelManager], empty_hub: DemoHub, at: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
