@@ -28,6 +28,31 @@ os.environ |= {
 from rmm_widgets.demo import MODELS_DIR  # noqa: E402
 from rmm_widgets.demo.server import DemoHub  # noqa: E402
 
+from .canary import files_with_tokens  # noqa: E402
+
+_searched = pytest.StashKey[list[Path]]()
+_found = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _folder_of_the_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
+    request.config.stash[_searched] = [tmp_path_factory.getbasetemp(), _HOME]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """S10: whatever the tests did, no token of theirs is in a file now."""
+    found = [f"{path}: {token[:9]}..." for path, token in files_with_tokens(session.config.stash.get(_searched, []))]
+    session.config.stash[_found] = found
+    if found and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if found := config.stash.get(_found, []):
+        terminalreporter.section("S10: tokens in files", red=True, bold=True)
+        for line in found:
+            terminalreporter.write_line(line)
+
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)

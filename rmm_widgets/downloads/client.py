@@ -23,12 +23,11 @@ from .. import errors, names
 from ..errors import (
     DownloadCancelledError,
     DownloadError,
-    HubUnavailableError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from .fetcher.origins import check_endpoint
 from .messages import Cancel, Done, Failed, Progressed, Reply, Request, Start, decode_reply, encode_line
+from .precautions import usable_endpoint
 from .spec import FetchProgress, FetchResult, FetchSpec
 
 CANCEL_TIME = 1.0
@@ -286,14 +285,7 @@ def _checked(spec: FetchSpec) -> FetchSpec:
         raise RevisionNotFoundError(
             f"{error}.", model_id=model_id, hint="Give a branch, a tag or a commit hash."
         ) from None
-    try:
-        endpoint = check_endpoint(spec.endpoint)
-    except ValueError as error:
-        raise HubUnavailableError(
-            f"The endpoint cannot be used: {error}.",
-            model_id=model_id,
-            hint="Set endpoint to an address like https://hub.example.",
-        ) from None
+    endpoint = usable_endpoint(spec.endpoint, model_id=model_id)
     if spec.token is not None and not (spec.token and spec.token.isascii() and spec.token.isprintable()):
         raise DownloadError(
             "The token holds characters that no token has.", model_id=model_id, hint="Copy it again from the Hub."

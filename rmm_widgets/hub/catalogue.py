@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 import msgspec
 
@@ -21,9 +22,8 @@ from ..errors import (
 )
 from ..types import HubModel, ModelInfo, ModelType
 from .card import first_sentence
-from .failures import hub_host
 from .identify import Evidence, Identity, identify, search_words
-from .requests import TIMEOUT, get_file, get_json, with_retries
+from .requests import HubRequests
 
 if TYPE_CHECKING:
     import huggingface_hub
@@ -81,10 +81,11 @@ def search(
             f"limit is {limit!r}; it must be a whole number from 1 to {MAX_LIMIT}", hint="Leave it out for 20."
         )
     wanted = None if model_type is None else ModelType(model_type)
+    hub = HubRequests(endpoint, token)
     found: dict[str, HubModel] = {}
     for restriction in _restrictions(wanted):
         params = {"search": query.strip(), "sort": "downloads", "limit": limit, **restriction}
-        for model in with_retries(lambda p=params: _listing(p, endpoint, token), endpoint=endpoint):
+        for model in hub.get_json("api/models", {**params, "expand": list(_SEARCH_FIELDS)}, _listed):
             if wanted is None or model.model_type is wanted:
                 found.setdefault(model.repo_id, model)
     return sorted(found.values(), key=lambda model: (-model.downloads, model.repo_id))[:limit]
@@ -118,7 +119,7 @@ def inspect(
     model_id = repo_id.rpartition("/")[2] if model_id is None else model_id
     repository = _Repository(repo_id, revision, model_id, endpoint, token)
     info = repository.info()
-    commit, sizes = _described(info, repo_id, endpoint)
+    commit, sizes = _described(info, repo_id, repository.host)
     chosen = _choose(sizes)
     identity = _identity(repository, info, commit, tuple(sizes), wanted)
     if identity.model_type is None:
@@ -148,35 +149,27 @@ def inspect(
     )
 
 
-class _Repository(msgspec.Struct, frozen=True):
+class _Repository:
     """One repository at one revision, and how to ask for it."""
 
-    repo_id: str
-    revision: str | None
-    model_id: str
-    endpoint: str | None
-    token: str | bool | None
+    def __init__(
+        self, repo_id: str, revision: str | None, model_id: str, endpoint: str | None, token: str | bool | None
+    ) -> None:
+        self._hub = HubRequests(endpoint, token, repo_id=repo_id, revision=revision, model_id=model_id)
+        self._path = f"api/models/{repo_id}" + (f"/revision/{quote(revision, safe='')}" if revision else "")
+
+    @property
+    def host(self) -> str:
+        """Who is asked; may be shown."""
+        return self._hub.host
 
     def info(self) -> huggingface_hub.ModelInfo:
-        from huggingface_hub import HfApi
+        from huggingface_hub import ModelInfo as HubModelInfo
 
-        api = HfApi(endpoint=self.endpoint, token=self.token)
-        return with_retries(
-            lambda: api.model_info(self.repo_id, revision=self.revision, files_metadata=True, timeout=TIMEOUT),
-            endpoint=self.endpoint,
-            repo_id=self.repo_id,
-            revision=self.revision,
-            model_id=self.model_id,
-        )
+        return self._hub.get_json(self._path, {"blobs": "true"}, lambda fields: HubModelInfo(**fields))
 
     def read(self, path: str, commit: str, limit: int) -> bytes:
-        return with_retries(
-            lambda: get_file(self.repo_id, path, commit, limit=limit, endpoint=self.endpoint, token=self.token),
-            endpoint=self.endpoint,
-            repo_id=self.repo_id,
-            revision=self.revision,
-            model_id=self.model_id,
-        )
+        return self._hub.get_file(path, commit, limit=limit)
 
     def read_json(self, path: str, commit: str) -> Mapping[str, Any]:
         """A small JSON file; broken or enormous counts as empty."""
@@ -202,7 +195,7 @@ def _checked(repo_id: object, revision: object, model_id: object, model_type: ob
         ) from None
 
 
-def _described(info: huggingface_hub.ModelInfo, repo_id: str, endpoint: str | None) -> tuple[str, dict[str, int]]:
+def _described(info: huggingface_hub.ModelInfo, repo_id: str, host: str) -> tuple[str, dict[str, int]]:
     """The commit and the size of each file (bytes), every name and hash of known form."""
     sizes: dict[str, int] = {}
     try:
@@ -215,7 +208,7 @@ def _described(info: huggingface_hub.ModelInfo, repo_id: str, endpoint: str | No
             sizes[names.check_file_path(sibling.rfilename)] = max(sibling.size or 0, 0)
     except ValueError as error:
         raise HubUnavailableError(
-            f"{hub_host(endpoint)} describes {repo_id!r} in a way that cannot be trusted: {error}",
+            f"{host} describes {repo_id!r} in a way that cannot be trusted: {error}",
             hint="Check that the endpoint is a Hub that you trust.",
         ) from None
     return commit, sizes
@@ -283,11 +276,10 @@ def _restrictions(model_type: ModelType | None) -> list[dict[str, Any]]:
     return [{"pipeline_tag": tag} for tag in pipelines] + [{"filter": [tag]} for tag in (*tags, model_type.value)]
 
 
-def _listing(params: Mapping[str, Any], endpoint: str | None, token: str | bool | None) -> list[HubModel]:
-    """One page of the Hub's list. Not `HfApi.list_models`: that has no timeout and follows links to any host."""
+def _listed(items: Any) -> list[HubModel]:
+    """One page of the Hub's list."""
     import huggingface_hub
 
-    items = get_json("api/models", {**params, "expand": list(_SEARCH_FIELDS)}, endpoint=endpoint, token=token)
     if not isinstance(items, list):
         raise ValueError("a list was expected")
     entries = cast("list[dict[str, Any]]", items)

@@ -115,10 +115,17 @@ class Transfers:
 
     async def _from_hub(self, entry: Entry, run: int) -> None:
         from ..downloads.client import FetchClient
+        from ..downloads.precautions import before_asking
         from ..downloads.spec import FetchSpec
 
         engine, settings, info = self._engine, self._engine.settings, entry.info
-        token = await engine.in_thread(settings.access_token, "login")
+
+        def login() -> str | None:
+            token = settings.access_token()
+            before_asking(settings.hub, has_token=token is not None, model_id=info.model_id)
+            return token
+
+        token = await engine.in_thread(login, "login")
         spec = FetchSpec(
             model_id=info.model_id,
             repo_id=info.repo_id,

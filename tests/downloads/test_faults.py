@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-import resource
 import threading
 import time
 from pathlib import Path
@@ -13,7 +13,6 @@ import pytest
 from rmm_widgets.demo.faults import Fault
 from rmm_widgets.demo.server import MEMBER_TOKEN, DemoHub
 from rmm_widgets.downloads.cache import find_snapshot, partial_bytes
-from rmm_widgets.downloads.fetcher.connection import MAX_REDIRECTS
 from rmm_widgets.downloads.spec import FetchProgress
 from rmm_widgets.errors import (
     DownloadError,
@@ -108,13 +107,6 @@ def test_what_lasts_ends_in_a_clear_error_and_no_wrong_file(
     assert_nothing_wrong_in_place(cache)
 
 
-def test_D15_redirects_end_after_ten(model: DemoHub, cache: Path) -> None:
-    model.inject(Fault(path=FILE, origin="hub", redirect_loop=True))
-    with pytest.raises(HubUnavailableError):
-        run(spec(model, cache))
-    assert model.count(origin="hub", path=FILE) == MAX_REDIRECTS + 1
-
-
 def test_D16_no_more_than_six_tries_of_a_file(model: DemoHub, cache: Path) -> None:
     injected = model.inject(Fault(path=FILE, status=500))
     with pytest.raises(HubUnavailableError):
@@ -122,7 +114,7 @@ def test_D16_no_more_than_six_tries_of_a_file(model: DemoHub, cache: Path) -> No
     assert injected.used == 6
 
 
-def test_D03_flipped_bytes_are_refused_at_every_position(empty_hub: DemoHub, tmp_path: Path) -> None:
+def test_D3_flipped_bytes_are_refused_at_every_position(empty_hub: DemoHub, tmp_path: Path) -> None:
     seed = random.randrange(1 << 30)
     print("seed", seed)
     chance = random.Random(seed)
@@ -142,7 +134,7 @@ def test_D03_flipped_bytes_are_refused_at_every_position(empty_hub: DemoHub, tmp
 @pytest.mark.parametrize(
     "kind", ["poisoned", "overlong", "foreign sidecar", "truncated", "no sidecar", "hostile sidecar"]
 )
-def test_D04_a_false_partial_never_reaches_the_store(model: DemoHub, cache: Path, kind: str) -> None:
+def test_D4_a_false_partial_never_reaches_the_store(model: DemoHub, cache: Path, kind: str) -> None:
     model.inject(Fault(path=FILE, cut_after=200_000, times=1))
     model.inject(Fault(path=FILE, origin="cdn", status=503))
     with pytest.raises(HubUnavailableError):
@@ -169,16 +161,17 @@ def test_D04_a_false_partial_never_reaches_the_store(model: DemoHub, cache: Path
 
 
 def test_D11_cuts_everywhere_cost_no_byte_twice(empty_hub: DemoHub, cache: Path) -> None:
+    """A hundred stretches between random cuts, each fetched by one request."""
     seed = random.randrange(1 << 30)
     print("seed", seed)
-    size = 2 * MIB
+    size = 3 * MIB
     empty_hub.add(REPO, {FILE: content(size)})
-    chance = random.Random(seed)
-    for _ in range(60):
-        empty_hub.inject(Fault(path=FILE, origin="cdn", cut_after=chance.randrange(1000, 40_000), times=1))
+    points = sorted(random.Random(seed).sample(range(1, size), 99))
+    for start, end in itertools.pairwise([0, *points]):
+        empty_hub.inject(Fault(path=FILE, origin="cdn", cut_after=end - start, times=1))
     result = run(spec(empty_hub, cache))
     assert result.fetched_bytes == size
-    assert empty_hub.count(origin="cdn", path=FILE) <= 61
+    assert empty_hub.count(origin="cdn", path=FILE) <= 100
     assert_intact(cache)
 
 
@@ -191,12 +184,18 @@ def test_D11_cuts_everywhere_cost_no_byte_twice(empty_hub: DemoHub, cache: Path)
     ],
     ids=["200", "wrong-range", "416"],
 )
-def test_D12_a_server_without_ranges_is_read_from_the_start(model: DemoHub, cache: Path, fault: Fault) -> None:
-    model.inject(Fault(path=FILE, origin="cdn", cut_after=100_000, times=1))
-    model.inject(fault)
-    run(spec(model, cache))
-    assert_intact(cache)
-    assert [r.range for r in model.requests if r.origin == "cdn"][-1] is None
+def test_D12_a_server_without_ranges_is_read_from_the_start(model: DemoHub, tmp_path: Path, fault: Fault) -> None:
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    chance = random.Random(seed)
+    for number in range(20):
+        model.clear_faults()
+        model.inject(Fault(path=FILE, origin="cdn", cut_after=chance.randrange(1, SIZE - 2000), times=1))
+        model.inject(fault)
+        cache = tmp_path / str(number)
+        run(spec(model, cache))
+        assert_intact(cache)
+        assert [r.range for r in model.requests if r.origin == "cdn"][-1] is None
 
 
 @pytest.mark.parametrize("fault", [Fault(path=FILE, ignore_range=True), Fault(path=FILE, shift_range=1000)])
@@ -252,16 +251,6 @@ def test_a_deadline_counts_for_the_whole_download(model: DemoHub, cache: Path) -
     model.rate = None
     run(spec(model, cache))
     assert_intact(cache)
-
-
-def test_D15_a_packed_or_endless_body_takes_no_memory(empty_hub: DemoHub, cache: Path) -> None:
-    empty_hub.add(REPO, {FILE: bytes(1000)})
-    empty_hub.inject(Fault(path=FILE, extra_bytes=300 * MIB, content_length="absent"))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    result = run(spec(empty_hub, cache))
-    assert result.fetched_bytes == 1000
-    assert empty_hub.bytes_sent(path=FILE) < 32 * MIB, "we hung up"
-    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 64
 
 
 def test_a_description_without_end_is_refused(empty_hub: DemoHub, cache: Path) -> None:

@@ -16,6 +16,7 @@ GOOD_ENDPOINTS = [
     "http://[::1]:8080",
     "https://hub.example/mirror",
     "http://localhost:1",
+    "https://hub.example:8443/a/b",
 ]
 BAD_ENDPOINTS = [
     "",
@@ -38,6 +39,9 @@ BAD_ENDPOINTS = [
     "data:text/plain,x",
     "https://h\u00fcb.example",
     "https:///path",
+    "HTTPS://",
+    "https://hub.example/\x7f",
+    "unix:///run/socket",
 ]
 
 
@@ -53,7 +57,13 @@ def test_S9_endpoints_that_may_not(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://cdn.example/x?Signature=y", "https://hub.example/other", "https://cdn.example:8443/"]
+    "url",
+    [
+        "https://cdn.example/x?Signature=y",
+        "https://hub.example/other",
+        "https://cdn.example:8443/",
+        "https://1.2.3.4/x",
+    ],
 )
 def test_S9_redirects_that_are_followed(url: str) -> None:
     assert refusal(url, came_from=HUB, home=HUB) is None
@@ -80,6 +90,18 @@ def test_S9_redirects_that_are_followed(url: str) -> None:
         "https://[fe80::1]/",
         "https://[fe80::1%25eth0]/",
         "https://0.0.0.0/",
+        "https://0/",
+        "https://127.1/",
+        "https://2130706433/",
+        "https://0x7f000001/",
+        "https://017700000001/",
+        "https://127.0.0.1./",
+        "https://localhost./",
+        "https://LOCALHOST/",
+        "https://[::]/",
+        "https://[::ffff:169.254.169.254]/",
+        "ws://cdn.example/",
+        "https:cdn.example",
         "https://",
         "https://cdn.example:port/",
         "https://cdn.example/a b",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from huggingface_hub import close_session, constants
 
@@ -23,6 +24,7 @@ from rmm_widgets.errors import (
     RevisionNotFoundError,
     UnsupportedModelError,
 )
+from rmm_widgets.hub import requests
 from rmm_widgets.hub.catalogue import inspect, search
 from rmm_widgets.types import ModelType
 
@@ -37,7 +39,7 @@ HOSTILE_REVISIONS = [*["", "..", "a..b", "a//b", "-x", "a b", "a?b", "%2e%2e", "
 @pytest.fixture(autouse=True)
 def no_token_of_the_machine_and_short_pauses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    monkeypatch.setattr("rmm_widgets.hub.requests._FIRST_DELAY", 0.02)
+    monkeypatch.setattr(requests, "POLICY", msgspec.structs.replace(requests.POLICY, first=0.02))
     yield
     close_session()
 
@@ -135,7 +137,7 @@ def test_private_and_missing_repositories_look_the_same(hub: DemoHub) -> None:
             with pytest.raises(RepositoryNotFoundError, match=repo_id) as caught:
                 inspect(repo_id, endpoint=hub.url, token=token, model_id="mine")
             assert caught.value.model_id == "mine"
-            assert "login" in caught.value.hint
+            assert ("hf auth login" if token is False else "an account that may see it") in caught.value.hint
             assert STRANGER_TOKEN not in text_of(caught.value)
             assert "chained" not in text_of(caught.value)
     assert inspect("org/private", endpoint=hub.url, token=MEMBER_TOKEN).model_type is ModelType.CLASSIFICATION_MODEL
@@ -198,7 +200,7 @@ def test_a_fault_that_stays_names_host_and_status(hub: DemoHub) -> None:
         lambda: search("x", endpoint=hub.url, token=False),
     ):
         hub.reset_log()
-        with pytest.raises(HubUnavailableError, match=r"127\.0\.0\.1:\d+ answered with status 503") as caught:
+        with pytest.raises(HubUnavailableError, match=r"127\.0\.0\.1:\d+ answered HTTP 503") as caught:
             ask()
         assert caught.value.hint
         assert 2 <= hub.count() <= 6
@@ -215,17 +217,16 @@ def test_a_hub_that_is_not_there(hub: DemoHub) -> None:
     url = hub.url
     hub.offline = True
     started = time.monotonic()
-    with pytest.raises(HubUnavailableError, match="Connection refused") as caught:
+    with pytest.raises(HubUnavailableError, match="user name or password") as caught:
         inspect(REPO, endpoint=url.replace("://", "://user:secret@"), token=False)
     assert time.monotonic() - started < 30
     assert "secret" not in text_of(caught.value)
-    with pytest.raises(HubUnavailableError, match="cannot be reached"):
+    with pytest.raises(HubUnavailableError, match="the connection was refused"):
         search("x", endpoint=url, token=False)
 
 
 def test_a_silent_hub_is_left_after_a_while(hub: DemoHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rmm_widgets.hub.requests.TIMEOUT", 0.3)
-    monkeypatch.setattr("rmm_widgets.hub.catalogue.TIMEOUT", 0.3)
     hub.inject(Fault(latency=60))
     for ask in (
         lambda: inspect(REPO, endpoint=hub.url, token=False),
@@ -235,14 +236,11 @@ def test_a_silent_hub_is_left_after_a_while(hub: DemoHub, monkeypatch: pytest.Mo
             ask()
 
 
-def test_a_long_retry_after_is_not_sat_out(hub: DemoHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    waits: list[float] = []
-    monkeypatch.setattr("rmm_widgets.hub.requests.time.sleep", waits.append)
+def test_a_long_retry_after_is_not_sat_out(hub: DemoHub) -> None:
     hub.inject(Fault(path="/api/models/*", status=429, retry_after=3600))
-    with pytest.raises(HubUnavailableError, match="429"):
+    with pytest.raises(HubUnavailableError, match=r"429 .*asks to wait 3600 s"):
         inspect(REPO, endpoint=hub.url, token=False)
-    assert waits
-    assert max(waits) <= 10
+    assert hub.count() == 1
 
 
 @pytest.mark.parametrize("answer", [b"<html>Please log in</html>", b"", b"[]", b"3", b"{}", b'{"id": 3}'], ids=repr)
@@ -339,7 +337,7 @@ def test_odd_entries_are_left_out(hub: DemoHub) -> None:
 @pytest.mark.parametrize("answer", [b"<html>", b"{}", b"3", b'["x"]', b"null"], ids=repr)
 def test_a_search_answer_that_makes_no_sense(hub: DemoHub, answer: bytes) -> None:
     hub.inject(Fault(path="/api/models", body=answer))
-    with pytest.raises(HubUnavailableError, match="makes no sense"):
+    with pytest.raises(HubUnavailableError, match="did not answer with"):
         search("", endpoint=hub.url, token=False)
 
 

@@ -1,55 +1,74 @@
-"""How long a request is tried again, and the words for what went wrong."""
+"""How long a small request is tried again, and what it does not show. Real HTTP."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
+import msgspec
 import pytest
-from huggingface_hub.utils import httpx
 
+from rmm_widgets.demo.faults import Fault
+from rmm_widgets.demo.server import DemoHub
 from rmm_widgets.errors import HubUnavailableError
-from rmm_widgets.hub.failures import hub_error, hub_host, hub_url
-from rmm_widgets.hub.requests import with_retries
+from rmm_widgets.hub import requests
+from rmm_widgets.hub.requests import HubRequests, hub_url
 
 
-def test_pauses_grow_and_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-    monkeypatch.setattr("rmm_widgets.hub.requests.time.sleep", pauses.append)
-
-    def fail() -> None:
-        raise httpx.ConnectError("no route to a host with ?Signature=abc")
-
-    for _ in range(10):
-        with pytest.raises(HubUnavailableError) as caught:
-            with_retries(fail, endpoint="http://127.0.0.1:1")
-        assert "Signature" not in f"{caught.value} {caught.value.__notes__}"
-    rounds = [pauses[start : start + 3] for start in range(0, len(pauses), 3)]
-    assert len(rounds) == 10
-    assert len({tuple(each) for each in rounds}) == 10
-    assert all(0.1 < first < 0.5 and 0.2 < second < 1 and 0.5 < third < 2 for first, second, third in rounds)
+@pytest.fixture
+def hub(no_leaks: None, empty_hub: DemoHub) -> Iterator[DemoHub]:
+    empty_hub.add("org/a", {"a.txt": b"0123456789"})
+    return empty_hub
 
 
-def test_a_request_that_succeeds_later_is_worth_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rmm_widgets.hub.requests.time.sleep", lambda _: None)
-    outcomes = iter([httpx.ReadTimeout("late"), httpx.RemoteProtocolError("cut"), 42])
-
-    def request() -> int:
-        outcome = next(outcomes)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    assert with_retries(request) == 42
+def test_a_request_that_succeeds_later_is_worth_the_wait(hub: DemoHub) -> None:
+    for fault in ({"status": 503}, {"cut_after": 5}, {"reset_after": 0}):
+        hub.inject(Fault(path="/api/*", times=1, **fault))
+    assert HubRequests(hub.url, False).get_json("api/models", {}, len) == 1
+    times = [request.time for request in hub.requests]
+    assert len(times) == 4
+    assert times[3] - times[0] > 0.5 * 7 * requests.POLICY.first - 0.1, "the pauses grow"
 
 
-def test_mistakes_are_not_repeated() -> None:
-    calls: list[int] = []
+def test_what_makes_no_sense_is_asked_once(hub: DemoHub) -> None:
+    def parse(answer: object) -> None:
+        raise KeyError("secret")
 
-    def request() -> None:
-        calls.append(1)
-        raise KeyError("id")
+    with pytest.raises(HubUnavailableError, match="did not answer with what a Hub says") as caught:
+        HubRequests(hub.url, False, model_id="mine").get_json("api/models", {}, parse)
+    assert caught.value.model_id == "mine"
+    assert caught.value.__context__ is caught.value.__cause__ is None
+    assert hub.count() == 1
 
-    with pytest.raises(HubUnavailableError, match="makes no sense"):
-        with_retries(request)
-    assert calls == [1]
+
+def test_a_file_is_read_to_its_limit_and_no_further(hub: DemoHub) -> None:
+    reader = HubRequests(hub.url, False, repo_id="org/a")
+    assert reader.get_file("a.txt", "main", limit=10) == b"0123456789"
+    assert reader.get_file("a.txt", "main", limit=4) == b"0123"
+    hub.update("org/a", {"large.txt": bytes(64 << 20)})
+    assert reader.get_file("large.txt", "main", limit=100) == bytes(100)
+    assert hub.bytes_sent(path="large.txt") < 32 << 20
+
+
+def test_D15_an_answer_that_trickles_is_left_after_a_while(hub: DemoHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "LONGEST", 0.3)
+    monkeypatch.setattr(requests, "POLICY", msgspec.structs.replace(requests.POLICY, tries=2, first=0.01))
+    hub.inject(Fault(path="/api/*", rate=20))
+    with pytest.raises(HubUnavailableError, match="too slowly"):
+        HubRequests(hub.url, False).get_json("api/models", {}, len)
+    assert hub.count() == 2
+
+
+def test_D17_a_hub_that_is_not_there_is_told_soon(hub: DemoHub) -> None:
+    hub.offline = True
+    began = time.monotonic()
+    with pytest.raises(HubUnavailableError, match=r"the connection was refused \(3 tries\)") as caught:
+        HubRequests(hub.url, False, repo_id="org/a").get_json("api/models/org/a", {}, len)
+    assert "models on disk" in caught.value.hint
+    policy = requests.POLICY
+    longest = sum(policy.wait(n, asked=None, chance=1.0, hasty=True) or 0 for n in range(1, 4))
+    assert longest <= 2.0
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(
@@ -58,16 +77,15 @@ def test_mistakes_are_not_repeated() -> None:
         (None, "huggingface.co"),
         ("https://hub.example/", "hub.example"),
         ("http://user:secret@127.0.0.1:80/sub", "127.0.0.1:80"),
-        ("nonsense", "the Hub"),
     ],
 )
 def test_hosts_are_shown_without_credentials(endpoint: str | None, host: str) -> None:
-    assert hub_host(endpoint) == host
+    assert HubRequests(endpoint, False).host == host
     assert not hub_url(endpoint).endswith("/")
-    shown = hub_error(RuntimeError("secret"), endpoint=endpoint)
-    assert "secret" not in f"{shown} {shown.__notes__}"
 
 
-def test_errors_of_ours_stay_what_they_are() -> None:
-    error = HubUnavailableError("x")
-    assert hub_error(error) is error
+@pytest.mark.parametrize("endpoint", ["nonsense", "http://user:secret@127.0.0.1:80", "file:///etc/passwd", "http://["])
+def test_S9_an_endpoint_that_cannot_be_used_is_refused_and_not_shown(endpoint: str) -> None:
+    with pytest.raises(HubUnavailableError, match="endpoint cannot be used") as caught:
+        HubRequests(endpoint, False).get_json("api/models", {}, len)
+    assert "secret" not in f"{caught.value} {caught.value.__notes__}"

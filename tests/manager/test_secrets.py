@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import psutil
 import pytest
-from huggingface_hub import close_session
 
 from rmm_widgets.demo import MODELS_DIR
 from rmm_widgets.demo.server import DemoHub
@@ -19,20 +18,18 @@ from rmm_widgets.errors import RMMError
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.types import ModelEvent
 
+from ..canary import CANARY
 from ..downloads.fetching import wait_until
 from .models import info
 
-CANARY = "hf_canaryCANARYcanary0123456789"
-
 
 @pytest.fixture
-def endpoint(no_leaks: None, hub: DemoHub) -> Iterator[str]:
+def endpoint(no_leaks: None, hub: DemoHub) -> str:
     hub.tokens[CANARY] = True
     folder = MODELS_DIR / "vit-digits"
     files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
     hub.add("rmm-demo/secret", files, private=True)
-    yield hub.url
-    close_session()  # huggingface_hub keeps its connections for the whole process
+    return hub.url
 
 
 def digits(model_id: str, repo_id: str) -> Any:

@@ -6,6 +6,7 @@ Each call is one attempt; trying again is the caller's part.
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime
 from typing import Protocol
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from ...errors import DownloadError, HubUnavailableError
 from ..spec import FetchSpec
 from .connection import Answer, Connections
 from .fallback.decision import PlainHttpRefused, may_be_left_to_hub, says_xet_only
-from .faults import ExpiredAddress, RangeRefused, Retry, host_of, hub_refusal
+from .faults import ExpiredAddress, RangeRefused, Retry, host_of, hub_refusal, no_hub
 from .retry import RETRY_STATUSES, asked_wait
 
 MAX_DOCUMENT = 32 << 20
@@ -50,6 +51,94 @@ class Source(Protocol):
     def have(self) -> int: ...  # noqa: D102
 
 
+class HubReader:
+    """Documents of one Hub, about one repository or none, over one thread's connections.
+
+    Args:
+        repo_id: The repository that errors name; empty for a search.
+        revision: The revision that errors name.
+    """
+
+    def __init__(
+        self, connections: Connections, endpoint: str, *, has_token: bool, repo_id: str = "", revision: str = "main"
+    ) -> None:
+        self._connections = connections
+        self._endpoint = endpoint
+        self._has_token = has_token
+        self._repo_id = repo_id
+        self._revision = revision
+        self._was_answered = False
+
+    def document(
+        self, path: str, *, limit: int = MAX_DOCUMENT, is_cut: bool = False, within: float | None = None
+    ) -> bytes:
+        """The body at a path below the endpoint, with its query.
+
+        Args:
+            limit: Most bytes it may have; with `is_cut`, what is beyond is not read.
+            within: Seconds for the body, None for no limit.
+
+        Raises:
+            Retry: It may work next time.
+            DownloadError: It will not.
+        """
+        with self.ask(path) as answer:
+            if answer.status != 200:
+                raise self.refusal(answer)
+            if _is_packed(answer):
+                raise no_hub(host_of(answer.url), "plain bytes, as it was asked to")
+            return self._read(answer, limit, is_cut, within)
+
+    def ask(self, path: str) -> Answer:
+        """The answer at a path below the endpoint; statuses that may pass raise Retry."""
+        try:
+            answer = self._connections.get(f"{self._endpoint}/{path}")
+        except Retry as fault:
+            fault.is_first_contact = not self._was_answered
+            raise
+        self._was_answered = True
+        try:
+            check_status(answer)
+        except Retry:
+            answer.close()
+            raise
+        return answer
+
+    def refusal(self, answer: Answer) -> DownloadError:
+        """The error for a final answer that is not what was asked for."""
+        if not self._connections.is_home(answer.url):
+            return HubUnavailableError(
+                f"{host_of(answer.url)}, to which the Hub redirects, answered HTTP {answer.status}.",
+                hint="Check the endpoint.",
+            )
+        return hub_refusal(
+            answer.status,
+            answer.headers.get("X-Error-Code", ""),
+            repo_id=self._repo_id,
+            revision=self._revision,
+            endpoint=self._endpoint,
+            has_token=self._has_token,
+        )
+
+    def _read(self, answer: Answer, limit: int, is_cut: bool, within: float | None) -> bytes:
+        document, buffer = bytearray(), memoryview(bytearray(min(1 << 16, limit + 1)))
+        expected, began = answer.length, time.monotonic()
+        while count := answer.read_into(buffer):
+            document += buffer[:count]
+            if within is not None and time.monotonic() - began > within:
+                raise Retry(f"{host_of(answer.url)}: the answer comes too slowly", kind="stalled")
+            if len(document) > limit:
+                if is_cut:
+                    return bytes(document[:limit])
+                raise HubUnavailableError(
+                    f"{host_of(answer.url)} describes {self._repo_id or 'models'} in more than {limit >> 20} MiB.",
+                    hint="Check the endpoint.",
+                )
+        if expected is not None and len(document) < expected:
+            raise Retry(f"{host_of(answer.url)}: the answer ended early")
+        return bytes(document)
+
+
 class HubClient:
     """One job's view of the Hub, over one thread's connections."""
 
@@ -57,6 +146,13 @@ class HubClient:
         self._spec = spec
         self._connections = connections
         self._revision = spec.revision or "main"
+        self._reader = HubReader(
+            connections,
+            spec.endpoint,
+            has_token=spec.token is not None,
+            repo_id=spec.repo_id,
+            revision=self._revision,
+        )
 
     def describe_repository(self) -> bytes:
         """The JSON about the repository at the revision, with sizes and hashes of all files.
@@ -66,12 +162,7 @@ class HubClient:
             DownloadError: It will not.
         """
         revision = quote(self._revision, safe="")
-        url = f"{self._spec.endpoint}/api/models/{self._spec.repo_id}/revision/{revision}?blobs=true"
-        with self._connections.get(url) as answer:
-            self._check_status(answer)
-            if answer.status != 200:
-                raise self._refusal(answer)
-            return self._read_document(answer)
+        return self._reader.document(f"api/models/{self._spec.repo_id}/revision/{revision}?blobs=true")
 
     def check_gate(self) -> None:
         """Ask whether this account may read the files of a gated repository.
@@ -80,11 +171,10 @@ class HubClient:
             Retry: It may work next time.
             DownloadError: It may not read them.
         """
-        with self._connections.get(f"{self._spec.endpoint}/api/models/{self._spec.repo_id}/auth-check") as answer:
-            self._check_status(answer)
+        with self._reader.ask(f"api/models/{self._spec.repo_id}/auth-check") as answer:
             # A mirror may not know this question; then the first file tells.
             if answer.status in {401, 403}:
-                raise self._refusal(answer)
+                raise self._reader.refusal(answer)
 
     def open_range(self, file: Source, start: int, end: int) -> Answer:
         """The answer with bytes `[start, end)` of a file, or with all of it where it is fetched as one stream.
@@ -114,7 +204,7 @@ class HubClient:
         return f"{self._spec.endpoint}/{self._spec.repo_id}/resolve/{file.commit}/{quote(file.path)}"
 
     def _check_file_answer(self, answer: Answer, file: Source, asked_url: str) -> None:
-        self._check_status(answer)
+        check_status(answer)
         if answer.status in {200, 206}:
             return
         host = host_of(answer.url)
@@ -132,12 +222,14 @@ class HubClient:
                 f"{host} lists {file.path} but does not have it (HTTP 404).",
                 hint="The repository or the mirror is incomplete: try again later, or another revision.",
             )
-        raise self._refusal(answer)
+        raise self._reader.refusal(answer)
 
     def _check_body(self, answer: Answer, file: Source, wanted: tuple[int, int] | None) -> None:
         """Refuse a body of which can be told beforehand that it is not what was asked for."""
         host = host_of(answer.url)
-        if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+        if _is_web_page(answer) and not file.path.lower().endswith((".html", ".htm")):
+            raise no_hub(host, f"{file.path} but with a web page")
+        if _is_packed(answer):
             raise Retry(f"{host} sends {file.path} packed, which was not asked for", kind="content")
         if wanted is None:
             if answer.status != 200:
@@ -151,39 +243,20 @@ class HubClient:
         if answer.length not in {None, expected}:
             raise Retry(f"{host} sends {answer.length} bytes of {file.path} instead of {expected}", kind="content")
 
-    def _check_status(self, answer: Answer) -> None:
-        if answer.status in RETRY_STATUSES:
-            wait = asked_wait(answer.status, answer.headers, datetime.now(UTC))
-            raise Retry(f"{host_of(answer.url)} answered HTTP {answer.status}", wait=wait)
 
-    def _refusal(self, answer: Answer) -> DownloadError:
-        if not self._connections.is_home(answer.url):
-            return HubUnavailableError(
-                f"{host_of(answer.url)}, to which the Hub redirects, answered HTTP {answer.status}.",
-                hint="Check the endpoint.",
-            )
-        return hub_refusal(
-            answer.status,
-            answer.headers.get("X-Error-Code", ""),
-            repo_id=self._spec.repo_id,
-            revision=self._revision,
-            endpoint=self._spec.endpoint,
-            has_token=self._spec.token is not None,
-        )
+def check_status(answer: Answer) -> None:
+    """Raise Retry for a status that may pass."""
+    if answer.status in RETRY_STATUSES:
+        wait = asked_wait(answer.status, answer.headers, datetime.now(UTC))
+        raise Retry(f"{host_of(answer.url)} answered HTTP {answer.status}", wait=wait)
 
-    def _read_document(self, answer: Answer) -> bytes:
-        document, buffer = bytearray(), memoryview(bytearray(1 << 16))
-        expected = answer.length
-        while count := answer.read_into(buffer):
-            document += buffer[:count]
-            if len(document) > MAX_DOCUMENT:
-                raise HubUnavailableError(
-                    f"{host_of(answer.url)} describes {self._spec.repo_id} in more than {MAX_DOCUMENT >> 20} MiB.",
-                    hint="Check the endpoint.",
-                )
-        if expected is not None and len(document) < expected:
-            raise Retry(f"{host_of(answer.url)}: the answer ended early")
-        return bytes(document)
+
+def _is_packed(answer: Answer) -> bool:
+    return answer.headers.get("Content-Encoding", "identity").lower() != "identity"
+
+
+def _is_web_page(answer: Answer) -> bool:
+    return answer.headers.get("Content-Type", "").lower().startswith("text/html")
 
 
 def _is_range(text: str, start: int, end: int, size: int) -> bool:

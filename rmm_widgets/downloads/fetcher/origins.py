@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
@@ -24,9 +25,9 @@ def origin_of(url: str) -> Origin:
         ValueError: It is not an absolute http or https address.
     """
     parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
         raise ValueError("not an http or https address")
-    return Origin(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme])
+    return Origin(parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme])
 
 
 def check_endpoint(endpoint: str) -> str:
@@ -74,21 +75,26 @@ def refused_peer(address: str, origin: Origin, home: Origin) -> str | None:
 def is_loopback(host: str) -> bool:
     """True for `localhost` and loopback addresses."""
     address = _address(host)
-    return host == "localhost" if address is None else address.is_loopback
+    return host.rstrip(".") == "localhost" if address is None else address.is_loopback
 
 
 def _is_near(host: str) -> bool:
     address = _address(host)
     if address is None:
-        return host == "localhost" or host.endswith(".localhost")
+        name = host.rstrip(".")
+        return name == "localhost" or name.endswith(".localhost")
     return address.is_loopback or address.is_link_local or address.is_unspecified
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    host = host.partition("%")[0].rstrip(".")
     try:
-        address = ipaddress.ip_address(host.partition("%")[0])
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return None
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(host))  # "127.1", "0x7f000001": the system takes them
+        except (OSError, ValueError):
+            return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
 

@@ -21,26 +21,30 @@ class RetryPolicy(msgspec.Struct, frozen=True):
 
     Attributes:
         tries: Attempts in a row that bring no byte before giving up.
+        hasty_tries: The same where nobody is at the address and never was: the address is wrong, or the machine
+            is offline, and the user waits to be told. A download that has begun gets all its tries.
         first, longest: Seconds of the first and of the longest wait, before jitter.
         longest_asked: Seconds; a server that asks for more is not waited for longer than this.
         hopeless: Seconds; a server that asks for more than this is not waited for at all.
     """
 
     tries: int = 6
+    hasty_tries: int = 3
     first: float = 0.5
     longest: float = 30.0
     longest_asked: float = 60.0
     hopeless: float = 600.0
 
-    def wait(self, failures: int, *, asked: float | None, chance: float) -> float | None:
+    def wait(self, failures: int, *, asked: float | None, chance: float, hasty: bool = False) -> float | None:
         """Seconds to wait before the next attempt; None is giving up.
 
         Args:
             failures: Attempts in a row that brought no byte; 0 where the last one brought some.
             asked: What the server asked for, seconds.
             chance: Random, 0 to 1.
+            hasty: Do with `hasty_tries`.
         """
-        if failures >= self.tries or (asked or 0) > self.hopeless:
+        if failures >= (min(self.hasty_tries, self.tries) if hasty else self.tries) or (asked or 0) > self.hopeless:
             return None
         if asked is not None:
             return min(asked, self.longest_asked) + chance

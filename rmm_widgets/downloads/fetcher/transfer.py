@@ -20,7 +20,6 @@ from ...errors import (
     DownloadError,
     DownloadStalledError,
     DownloadTimeoutError,
-    HubUnavailableError,
     IntegrityError,
 )
 from ...types import DownloadPhase
@@ -32,14 +31,15 @@ from .connection import Connections
 from .control import JobControl, StoppedError
 from .crew import Crew
 from .fallback.delivery import HubDelivery
-from .faults import disk_error, disk_full, host_of
+from .faults import disk_error, disk_full, host_of, no_hub
 from .file import FileTransfer
 from .hub import HubClient
 from .limits import Limits
+from .persistence import persist
 from .progress import ProgressMeter
 from .schedule import Schedule
 from .small import LARGEST, SmallFile, SmallFiles
-from .worker import Worker, persist
+from .worker import Worker
 
 TICK = 0.12
 """Seconds between progress records: fewer than ten a second, with room for the last one."""
@@ -153,10 +153,7 @@ class Transfer:
                 ignore_patterns=spec.ignore_patterns,
             )
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            raise HubUnavailableError(
-                f"{host_of(spec.endpoint)} did not answer with the description of a repository.",
-                hint="Check the endpoint, and that no login page of the network stands in between.",
-            ) from None
+            raise no_hub(host_of(spec.endpoint), "the description of a repository") from None
         except ValueError as error:
             raise IntegrityError(
                 f"{spec.repo_id} cannot be downloaded safely: {error}.",

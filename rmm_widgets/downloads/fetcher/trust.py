@@ -1,4 +1,4 @@
-"""Which certificate authorities are trusted."""
+"""Which certificate authorities are trusted, and whether somebody speaks TLS at all."""
 
 from __future__ import annotations
 
@@ -8,25 +8,53 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...errors import HubUnavailableError
+from .dialing import dial
+
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_FOLDER = "SSL_CERT_DIR"
 
 
-@lru_cache(maxsize=1)
 def tls_context() -> ssl.SSLContext:
-    """The TLS settings of this process.
+    """The TLS settings for all connections.
 
-    `SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured by OpenSSL itself; `REQUESTS_CA_BUNDLE` and
-    `CURL_CA_BUNDLE`, a file or a folder, take their place as they do for requests.
+    The first of `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE` and `SSL_CERT_FILE` that is set, a file or a folder
+    with names as `openssl rehash` makes them, takes the place of the system's authorities. `SSL_CERT_DIR` is
+    a folder of more of them.
 
     Raises:
-        HubUnavailableError: The file that is named cannot be used.
+        HubUnavailableError: What is named cannot be used.
     """
-    given = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    given = next(((name, os.environ[name]) for name in _BUNDLES if os.environ.get(name)), None)
+    return _context(given, os.environ.get(_FOLDER))
+
+
+def speaks_tls(host: str, port: int, timeout: float) -> bool:
+    """Whether a server answers a TLS greeting; nothing is sent to it, so its certificate does not matter."""
+    curious = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    curious.check_hostname = False
+    curious.verify_mode = ssl.CERT_NONE
     try:
-        if given and Path(given).is_dir():
-            return ssl.create_default_context(capath=given)
-        return ssl.create_default_context(cafile=given or None)
+        with dial((host, port), timeout) as sock, curious.wrap_socket(sock, server_hostname=host):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+@lru_cache(maxsize=4)
+def _context(given: tuple[str, str] | None, folder: str | None) -> ssl.SSLContext:
+    if given is None:
+        return ssl.create_default_context()  # OpenSSL itself looks at SSL_CERT_DIR
+    name, path = given
+    try:
+        if Path(path).is_dir():
+            context = ssl.create_default_context(capath=path)
+        else:
+            context = ssl.create_default_context(cafile=path)
+        if name == "SSL_CERT_FILE" and folder:
+            context.load_verify_locations(capath=folder)
     except OSError:
         raise HubUnavailableError(
-            f"The file of certificate authorities cannot be used: {given}.",
-            hint="Correct REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE.",
+            f"The certificate authorities that {name} names cannot be read: {path}.",
+            hint=f"Set {name} to a file of certificates in PEM format, or unset it; then restart the kernel.",
         ) from None
+    return context

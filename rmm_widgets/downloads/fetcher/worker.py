@@ -1,11 +1,10 @@
 """One thread of a job: takes work, fetches, tries again, verifies, publishes.
 
-What to do next comes from `schedule`, what an answer means from `hub`, how long to wait from `retry`.
+What to do next comes from `schedule`, what an answer means from `hub`, how to try again is `persistence`'s matter.
 """
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from mmap import mmap
@@ -17,58 +16,19 @@ from .connection import Answer
 from .control import JobControl, StoppedError
 from .fallback.decision import PlainHttpRefused, RefusalCount
 from .fallback.delivery import HubDelivery, NotInXet
-from .faults import ExpiredAddress, RangeRefused, Retry, gave_up
+from .faults import RangeRefused, Retry
 from .file import FileTransfer, Segment
 from .hub import HubClient
 from .partial import PartialClosedError
+from .persistence import persist
 from .progress import StallWatch
-from .retry import RetryPolicy
 from .schedule import Schedule, Work
 from .small import LARGEST, SmallFile, SmallFiles
 
 BUFFER = LARGEST
 """Bytes per thread between network and disk: a small file is held whole, and a kill costs no more of a large one."""
 MAX_REJECTIONS = 2
-POLICY = RetryPolicy()
-_chance = random.Random()  # noqa: S311 (spreads retries; nothing secret)
 T = TypeVar("T")
-
-
-def persist(
-    control: JobControl,
-    what: str,
-    attempt: Callable[[], T],
-    progress: Callable[[], int] = lambda: 0,
-    slow_down: Callable[[float], None] = lambda _seconds: None,
-) -> T:
-    """Repeat an attempt until it succeeds; attempts that bring `progress` do not count as failures.
-
-    Args:
-        slow_down: Called where the server asks for a pause, with its seconds.
-
-    Raises:
-        DownloadError: It cannot succeed, or the attempts are used up.
-        StoppedError: The job ended.
-    """
-    failures = 0
-    while True:
-        before = progress()
-        try:
-            return attempt()
-        except Retry as fault:
-            control.check()
-            came_further = progress() > before
-            failures = 0 if came_further else failures + 1
-            wait = POLICY.wait(failures, asked=fault.wait, chance=_chance.random())
-            if wait is None:
-                raise gave_up(fault, what, failures) from None
-            if fault.wait is not None:
-                slow_down(fault.wait)
-            if isinstance(fault, ExpiredAddress) and failures == 1:
-                wait = 0.0
-            if not came_further and fault.kind != "stalled":
-                control.alive(time.monotonic() + wait)
-            control.pause(wait)
 
 
 class Worker:
@@ -294,7 +254,7 @@ class Worker:
             raise Retry(f"{path} comes too slowly", kind="stalled")
 
     def _persist(self, what: str, attempt: Callable[[], T], progress: Callable[[], int] = lambda: 0) -> T:
-        return persist(self._control, what, attempt, progress, self._slow_down)
+        return persist(self._control, what, attempt, progress, slow_down=self._slow_down)
 
     def _repeat_or_refuse(self, file: FileTransfer | SmallFile) -> None:
         if file.rejections >= MAX_REJECTIONS:
