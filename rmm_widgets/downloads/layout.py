@@ -30,6 +30,7 @@ from .ranges import Ranges
 PARTIAL_SUFFIX = ".rmm-part"
 SIDECAR_SUFFIX = f"{PARTIAL_SUFFIX}.json"
 TEMPORARY_SUFFIX = ".rmm-tmp"
+QUARANTINE_SUFFIX = ".rmm-bad"
 _HOST = zlib.crc32(platform.node().encode())
 TREE_FORMAT = 1
 _NO_LINKS = frozenset([errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS])
@@ -77,6 +78,12 @@ class CacheLayout:
         self.trees = self.root / "trees"
         self.locks = self.cache_dir / ".locks" / folder
 
+    @classmethod
+    def of_snapshot(cls, folder: Path) -> CacheLayout:
+        """The layout that a snapshot's folder is part of."""
+        root = folder.parent.parent
+        return cls(root.parent, root.name.removeprefix("models--").replace("--", "/"))
+
     def blob(self, digest: str) -> Path:
         """Where finished content is."""
         return self.blobs / names.check_digest(digest)
@@ -84,6 +91,10 @@ class CacheLayout:
     def partial(self, digest: str) -> Path:
         """Where unfinished content is."""
         return self.blobs / f"{names.check_digest(digest)}{PARTIAL_SUFFIX}"
+
+    def quarantine(self, digest: str) -> Path:
+        """Where bytes are kept that should have been this content and are not."""
+        return self.blobs / f"{names.check_digest(digest)}{QUARANTINE_SUFFIX}"
 
     def snapshot(self, commit: str) -> Path:
         """Where a commit's files are seen under their names."""
@@ -159,12 +170,7 @@ class CacheLayout:
         Raises:
             OSError: The lock file cannot be made.
         """
-        path = self.locks / f"{names.check_digest(digest)}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            return _acquire(FileLock(path, timeout=0, mode=0o664, thread_local=False))
-        except NotImplementedError:  # the file system has no flock
-            return _acquire(SoftFileLock(path, timeout=0, thread_local=False))
+        return take_lock(self.locks / f"{names.check_digest(digest)}.lock")
 
     @contextmanager
     def locked(self, digest: str) -> Generator[bool]:
@@ -193,7 +199,7 @@ class CacheLayout:
     def remove_leftovers(self) -> None:
         """Remove the temporary files of processes that were killed between writing and renaming one."""
         for path in self.blobs.glob(f"*{TEMPORARY_SUFFIX}"):
-            if _is_leftover(path):
+            if is_leftover(path):
                 path.unlink(missing_ok=True)
 
     def remove_partial(self, digest: str) -> None:
@@ -248,6 +254,19 @@ class CacheLayout:
         write_atomically(path, content, scratch=self.blobs)
 
 
+def take_lock(path: Path) -> BaseFileLock | None:
+    """Take a lock file at once; None while another holds it.
+
+    Raises:
+        OSError: The lock file cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return _acquire(FileLock(path, timeout=0, mode=0o664, thread_local=False))
+    except NotImplementedError:  # the file system has no flock
+        return _acquire(SoftFileLock(path, timeout=0, thread_local=False))
+
+
 def write_atomically(path: Path, content: bytes, *, scratch: Path) -> None:
     """Replace a file in one step; the old one stays where anything fails.
 
@@ -268,7 +287,7 @@ def _temporary_name(stem: str) -> str:
     return f"{stem}.{threading.get_ident():x}-{_HOST:x}-{os.getpid():x}{TEMPORARY_SUFFIX}"
 
 
-def _is_leftover(path: Path) -> bool:
+def is_leftover(path: Path) -> bool:
     """True for a temporary file of a process of this machine that has ended."""
     import psutil  # rarely needed, and the fetch process should start fast
 

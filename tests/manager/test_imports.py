@@ -13,7 +13,7 @@ import rmm_widgets
 PACKAGE = Path(rmm_widgets.__file__).parent
 
 LAYERS: list[set[str]] = [
-    {"errors", "names", "types"},
+    {"errors", "names", "types", "disk_records"},
     {"lifecycle", "base_model"},
     {"registry"},
     {"downloads"},

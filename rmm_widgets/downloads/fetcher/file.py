@@ -14,6 +14,7 @@ from filelock import BaseFileLock
 from ..layout import CacheLayout
 from ..plan import PlannedFile
 from ..ranges import segments
+from ..spec import VerifiedFile
 from .partial import Partial, PartialClosedError, PrefixHasher
 
 SEGMENT = 32 << 20
@@ -44,6 +45,7 @@ class FileTransfer:
         refusals: How often such an address was refused.
         rejections: How often the bytes turned out wrong.
         is_finished: The content is in its place and shown in the snapshot.
+        verified: What tells the file that was just verified from a later one; None where it was found there.
     """
 
     def __init__(self, layout: CacheLayout, commit: str, files: Sequence[PlannedFile]) -> None:
@@ -63,6 +65,7 @@ class FileTransfer:
         self._is_claimed = False
         self._is_closed = False
         self.is_finished = False
+        self.verified: VerifiedFile | None = None
         self._found = self._look()
 
     @property
@@ -160,8 +163,11 @@ class FileTransfer:
 
     def publish(self) -> None:
         """Give the verified content its place and show it in the snapshot."""
-        self._opened().publish(self._layout.blob(self._planned.digest))
+        digest = self._planned.digest
+        fingerprint = self._opened().publish(self._layout.blob(digest))
+        self._layout.quarantine(digest).unlink(missing_ok=True)
         self.show()
+        self.verified = VerifiedFile(self.paths, digest, *fingerprint)
 
     def show(self) -> None:
         """Show content that is in its place in the snapshot, and let go."""
@@ -170,8 +176,8 @@ class FileTransfer:
         self.is_finished = True
 
     def reject(self) -> None:
-        """Throw away bytes that turned out wrong, and let go."""
-        self._opened().discard()
+        """Throw away bytes that turned out wrong, or keep them in quarantine at the second time, and let go."""
+        self._opened().discard(self._layout.quarantine(self._planned.digest) if self.rejections else None)
         self.rejections += 1
         self._let_go(0)
 
