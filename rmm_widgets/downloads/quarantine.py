@@ -43,6 +43,7 @@ def _move(layout: CacheLayout, place: Path, file: DamagedFile) -> None:
             return
     except FileNotFoundError:
         return  # gone with its content, which has another name in this snapshot
+    layout.blobs.mkdir(exist_ok=True)
     if not place.is_symlink():
         place.replace(layout.quarantine(file.digest))
         return

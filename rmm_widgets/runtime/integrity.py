@@ -127,17 +127,24 @@ class Integrity:
 
     async def fetched(self, entry: Entry, result: FetchResult) -> None:
         """Remember what a download has just verified, so that it is not read again before the load."""
+        from ..downloads.cache import find_snapshot
         from ..downloads.verified import VerifiedRecord
 
         entry.damage = None
+        cache, repo_id = self._engine.settings.cache, entry.info.repo_id
         folder, memory = Path(result.snapshot), self._remembered()
         records = {
             str(folder / path): VerifiedRecord(file.digest, file.size, file.mtime_ns, file.inode)
             for file in result.verified
             for path in file.paths
         }
-        if records:
-            await self._engine.in_thread(lambda: memory.update(folder.parent.parent.name, records), "verified")
+
+        def remember() -> tuple[str, ...]:
+            memory.update(folder.parent.parent.name, records)
+            found = find_snapshot(cache, repo_id, result.commit)
+            return found.weak if found else ()
+
+        entry.weak_files = await self._engine.in_thread(remember, "verified")
 
     async def forget(self, repo_id: str, commit: str) -> None:
         """Forget the files of a deleted commit."""
