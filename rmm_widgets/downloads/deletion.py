@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import DownloadError
 from .contents import digests_of, digests_of_others, files_below, folders_in, resumable_bytes
-from .layout import TEMPORARY_SUFFIX, CacheLayout
+from .layout import QUARANTINE_SUFFIX, TEMPORARY_SUFFIX, CacheLayout
 from .shared import SharedStore
 
 
@@ -48,8 +48,7 @@ def delete_snapshot(cache_dir: str | Path, repo_id: str, commit: str, *, keep: C
             unused |= {target} if target is not None else set()
     freed += shared.release(unused)
     layout.tree(commit).unlink(missing_ok=True)  # last: a deletion that was interrupted can be repeated
-    _remove_if_unused(layout)
-    return freed
+    return freed + _remove_if_unused(layout)
 
 
 def deletion_frees(cache_dir: str | Path, repo_id: str, commit: str, *, keep: Collection[str] = ()) -> int:
@@ -106,10 +105,12 @@ def _remove_refs(layout: CacheLayout, commit: str) -> None:
             ref.unlink()
 
 
-def _remove_if_unused(layout: CacheLayout) -> None:
-    """Remove the repository's folder once no snapshot and no content is left in it."""
-    if folders_in(layout.snapshots):
-        return
-    left = [path for path in layout.blobs.iterdir() if path.suffix != TEMPORARY_SUFFIX] if layout.blobs.exists() else []
-    if not left and layout.root.exists():
+def _remove_if_unused(layout: CacheLayout) -> int:
+    """Remove the repository's folder once no snapshot and no content is left in it; returns the bytes freed."""
+    blobs = list(files_below(layout.blobs))
+    if folders_in(layout.snapshots) or any(blob.suffix not in {TEMPORARY_SUFFIX, QUARANTINE_SUFFIX} for blob in blobs):
+        return 0
+    freed = sum(blob.lstat().st_size for blob in blobs)
+    if layout.root.exists():
         shutil.rmtree(layout.root)
+    return freed

@@ -124,11 +124,10 @@ class _Checker:
         file = self._folder / path
         entry = (self._tree or {}).get(path)
         digest, method = self._expected(file, entry)
-        try:
-            fingerprint = Fingerprint.of(file.stat())
-        except OSError:
+        if not file.is_file():
             size = entry.size if entry is not None else 0
             return FileCheck(path=path, size=size, checked_by=method, state="missing")
+        fingerprint = Fingerprint.of(file.stat())
         if entry is not None and fingerprint.size != entry.size:
             return self._corrupt(path, digest, method, fingerprint)
         if digest is not None and (digest, fingerprint) in self._right:
@@ -192,7 +191,8 @@ class _Checker:
 
     def _beside(self) -> Iterable[str]:
         """Files that nobody chose and that are there nevertheless; never pickles, which no loader opens."""
-        found = sorted(path.relative_to(self._folder).as_posix() for path in files_below(self._folder))
+        files = (path for path in files_below(self._folder) if path.is_file())  # nothing that reading would wait for
+        found = sorted(path.relative_to(self._folder).as_posix() for path in files)
         return [path for path in found if PurePosixPath(path).suffix.lower() not in OTHER_WEIGHTS]
 
     def _lost(self) -> Iterable[str]:

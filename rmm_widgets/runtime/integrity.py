@@ -141,7 +141,10 @@ class Integrity:
 
         def remember() -> tuple[str, ...]:
             memory.update(folder.parent.parent.name, records)
-            found = find_snapshot(cache, repo_id, result.commit)
+            try:
+                found = find_snapshot(cache, repo_id, result.commit)
+            except OSError:
+                return ()  # only for show; the download itself went well
             return found.weak if found else ()
 
         entry.weak_files = await self._engine.in_thread(remember, "verified")
