@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rmm_widgets.demo.faults import Fault
@@ -347,3 +348,81 @@ def plain(folder: Path, data_dir: Path) -> None:
     shutil.rmtree(folder.parent.parent / "blobs")
     shutil.rmtree(folder.parent.parent / "trees")
     shutil.rmtree(data_dir / "verified")
+
+
+def test_damage_that_cannot_be_moved_still_counts(manager: ModelManager, digits: str, hub: DemoHub) -> None:
+    folder = folder_of(manager, digits)
+    file = (folder / WEIGHTS).resolve()
+    right = file.read_bytes()
+    spoil(file, random.Random(6))
+    wrong = file.read_bytes()
+    manager.enable_auto_download = False
+    with CacheLayout(Path(manager.cache_dir), DIGITS.repo_id).locked(file.name):
+        assert manager.verify_model(digits).result(60).corrupt == (WEIGHTS,)
+    assert file.read_bytes() == wrong
+    assert "another program is fetching it" in manager.describe(digits).hint
+    look_again(manager, "once")
+    assert manager.get_model_status(digits) is ModelStatus.ERROR
+    with pytest.raises(ModelNotAvailableError):
+        manager.load_model(digits)
+    file.write_bytes(right)
+    look_again(manager, "twice")
+    assert manager.get_model_status(digits) is ModelStatus.DOWNLOADED, "somebody has put it right"
+    assert manager.load_model(digits).result(60).status is ModelStatus.LOADED
+
+
+def look_again(manager: ModelManager, word: str) -> None:
+    """Let the manager look at the disk, as it does every few minutes."""
+    manager.register_model(msgspec.structs.replace(DIGITS, description=word))
+
+
+def test_a_download_over_damage_that_could_not_be_moved_is_not_loaded(manager: ModelManager, digits: str) -> None:
+    file = (folder_of(manager, digits) / WEIGHTS).resolve()
+    spoil(file, random.Random(7))
+    with CacheLayout(Path(manager.cache_dir), DIGITS.repo_id).locked(file.name):
+        manager.verify_model(digits).result(60)
+    manager.download_model(digits).result(60)
+    with pytest.raises(IntegrityError):
+        manager.load_model(digits).result(60)
+    manager.download_model(digits).result(60)
+    assert manager.load_model(digits).result(60).status is ModelStatus.LOADED
+
+
+def test_every_model_that_shares_a_damaged_file_loses_it(manager: ModelManager, digits: str) -> None:
+    other = msgspec.structs.replace(DIGITS, model_id="other")
+    manager.register_model(other)
+    assert manager.is_model_available("other")
+    spoil(folder_of(manager, digits) / WEIGHTS, random.Random(8))
+    manager.verify_model(digits).result(60)
+    assert not manager.is_model_available("other")
+    assert manager.repair_model("other").result(60)
+    manager.download_model(digits).result(60)
+    assert manager.verify_model(digits).result(60).ok
+
+
+def test_a_load_and_a_verification_at_the_same_time_agree(manager: ModelManager, digits: str) -> None:
+    manager.enable_auto_download = False
+    for seed in range(6):
+        spoil(folder_of(manager, digits) / WEIGHTS, random.Random(seed), times=False)
+        load, check = manager.load_model(digits), manager.verify_model(digits)
+        assert isinstance(load.exception(60), IntegrityError | ModelNotAvailableError)
+        report = check.exception(60) or check.result(60)
+        assert isinstance(report, ModelNotAvailableError) or not report.ok
+        wait_until(lambda: not manager.is_model_available(digits))
+
+
+def test_a_repair_can_be_cancelled_and_taken_up_again(manager: ModelManager, hub: DemoHub) -> None:
+    hub.add("rmm-demo/large", {"model.safetensors": content(4 * MIB), "config.json": b"{}"})
+    manager.register_model(info("large", repo_id="rmm-demo/large"))
+    folder = folder_of(manager, "large")
+    spoil(folder / "model.safetensors", random.Random(9))
+    hub.rate = 2 * MIB
+    job = manager.repair_model("large")
+    wait_until(lambda: manager.describe("large").stage == "downloading")
+    assert job.cancel()
+    assert job.exception(60) is not None
+    assert job.cancelled()
+    wait_until(lambda: manager.describe("large").stage == "registered")
+    hub.rate = None
+    assert manager.repair_model("large").result(60) == folder
+    assert manager.verify_model("large").result(60).ok
