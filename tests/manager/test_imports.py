@@ -24,6 +24,7 @@ LAYERS: list[set[str]] = [
     {"runtime"},
     {"manager_reading", "manager_settings"},
     {"manager_lifetime"},
+    {"manager_files"},
     {"manager"},
     {"default_manager"},
     {"commands"},
