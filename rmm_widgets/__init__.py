@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .base_model import BaseModel
     from .default_manager import get_manager
+    from .disk_records import DiskUsage, ModelUsage, PrunedFile, PruneReport, RepositoryUsage
     from .errors import (
         CallError,
         DiskFullError,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from .runtime.entry import ModelDescription
     from .runtime.job import Job
     from .types import (
+        FileCheck,
         HubModel,
         ManagerState,
         ModelCapabilities,
@@ -74,11 +76,13 @@ __all__ = [
     "BaseModel",
     "CallError",
     "DiskFullError",
+    "DiskUsage",
     "DownloadCancelledError",
     "DownloadError",
     "DownloadProgress",
     "DownloadStalledError",
     "DownloadTimeoutError",
+    "FileCheck",
     "FrontEndNotBuiltError",
     "GatedModelError",
     "HealthBadge",
@@ -112,10 +116,14 @@ __all__ = [
     "ModelNotRegisteredError",
     "ModelStatus",
     "ModelType",
+    "ModelUsage",
     "NoCapacityError",
+    "PruneReport",
+    "PrunedFile",
     "RMMError",
     "RegistryError",
     "RepositoryNotFoundError",
+    "RepositoryUsage",
     "RevisionNotFoundError",
     "Statistics",
     "UnsafeModelError",
@@ -127,12 +135,17 @@ __all__ = [
 
 _ELSEWHERE = {
     "BaseModel": ".base_model",
+    "DiskUsage": ".disk_records",
     "DownloadProgress": ".notebook.widgets",
     "HealthBadge": ".notebook.widgets",
     "Job": ".runtime.job",
     "ModelDescription": ".runtime.entry",
     "ModelManager": ".manager",
     "ModelManagerPanel": ".notebook.widgets",
+    "ModelUsage": ".disk_records",
+    "PruneReport": ".disk_records",
+    "PrunedFile": ".disk_records",
+    "RepositoryUsage": ".disk_records",
     "get_manager": ".default_manager",
 }
 _MODULES = frozenset({"demo", "manager"})

@@ -13,7 +13,7 @@ from .errors import (
     InvalidModelInfoError,
     ModelNotAvailableError,
 )
-from .manager_lifetime import ManagerLifetime
+from .manager_files import ManagerFiles
 from .manager_reading import ManagerReading, check_model_type
 from .manager_settings import check_isolation
 from .runtime.entry import CustomSource, Isolation, LoadOptions
@@ -27,7 +27,6 @@ from .types import (
     ModelInstance,
     ModelStatus,
     ModelType,
-    VerifyReport,
     freeze,
 )
 
@@ -37,7 +36,7 @@ T = TypeVar("T")
 EventHandler = Callable[[ModelEvent], object]
 
 
-class ModelManager(ManagerLifetime, ManagerReading):
+class ModelManager(ManagerFiles, ManagerReading):
     """Registers, downloads, loads, watches and unloads models.
 
     Thread-safe. Operations that take long return a `Job` at once; everything that can be read answers from
@@ -185,7 +184,7 @@ class ModelManager(ManagerLifetime, ManagerReading):
 
         def start() -> Job[Path]:
             engine = self._engine
-            engine.entry(model_id)
+            engine.integrity.check_replaceable(engine.entry(model_id))
             decision = engine.machine.download(model_id)
             if decision.ticket and progress_callback is not None:
                 engine.transfers.watch(model_id, progress_callback)
@@ -292,7 +291,7 @@ class ModelManager(ManagerLifetime, ManagerReading):
         self._engine.entry(model_id)
         self._run(self._registrar.pin(model_id, False))
 
-    # Health and files
+    # Health
 
     def check_health(self, model_id: str) -> Job[ModelHealth]:
         """Probe a model now; UNKNOWN where it is not loaded."""
@@ -315,11 +314,6 @@ class ModelManager(ManagerLifetime, ManagerReading):
             return dict(zip(loaded, health, strict=True))
 
         return self._background("health", None, work)
-
-    def verify_model(self, model_id: str) -> Job[VerifyReport]:
-        """Read and hash every file of a model and compare with what the Hub published."""
-        self._engine.entry(model_id)
-        return self._background("verify", model_id, lambda _job: self._registrar.verify(model_id))
 
     # Events
 

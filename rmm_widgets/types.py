@@ -17,7 +17,9 @@ from . import names
 from .errors import InvalidModelInfoError
 
 __all__ = [
+    "CheckMethod",
     "DownloadPhase",
+    "FileCheck",
     "FrozenDict",
     "HubModel",
     "ManagerState",
@@ -273,19 +275,52 @@ class HubModel(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
 
 
+CheckMethod = Literal["sha256", "git-sha1", "recorded", "size"]
+"""How a file on disk is checked, strongest first: against the sha256 that the Hub published; against git's sha1,
+all that it publishes for small files; against what the file was when it was first seen; not at all but for its size."""
+
+
+class FileCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What reading one file found. `path` is inside the repository, `size` in bytes."""
+
+    path: str
+    size: int
+    checked_by: CheckMethod
+    state: Literal["intact", "corrupt", "missing"] = "intact"
+
+    @property
+    def weak(self) -> bool:
+        """True where no sha256 was published for it."""
+        return self.checked_by != "sha256"
+
+
 class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What re-hashing a model's files found. `corrupt` and `missing` are paths inside the repository."""
+    """What re-hashing a model's files found.
+
+    Attributes:
+        corrupt, missing: Paths inside the repository.
+        checked_bytes: Bytes that were read.
+        files: Every file, and how strongly it was checked.
+        loaded: The model is in memory and stays there; damage ends its being downloaded when it is unloaded.
+    """
 
     model_id: str
     corrupt: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     checked_bytes: int = 0
     checked_files: int = 0
+    files: tuple[FileCheck, ...] = ()
+    loaded: bool = False
 
     @property
     def ok(self) -> bool:
-        """True when every file is there and has the published hash."""
+        """True when every file is there and as it was published."""
         return not self.corrupt and not self.missing
+
+    @property
+    def weak(self) -> tuple[str, ...]:
+        """Paths of the files for which no sha256 was published."""
+        return tuple(file.path for file in self.files if file.weak)
 
 
 class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from . import catalogue, overview, residents, transfers
+from . import catalogue, disk, overview, residents, transfers
 from .spec import Command
 
 __all__ = ["LATER", "TABLE"]
@@ -13,7 +13,7 @@ __all__ = ["LATER", "TABLE"]
 TABLE: Mapping[str, Command] = MappingProxyType(
     {
         command.name: command
-        for group in (catalogue.COMMANDS, overview.COMMANDS, transfers.COMMANDS, residents.COMMANDS)
+        for group in (catalogue.COMMANDS, overview.COMMANDS, transfers.COMMANDS, disk.COMMANDS, residents.COMMANDS)
         for command in group
     }
 )
@@ -22,9 +22,7 @@ TABLE: Mapping[str, Command] = MappingProxyType(
 LATER: Mapping[str, str] = MappingProxyType(
     {
         "connect": "Load with the default isolation for now.",
-        "du": "`%rmm ls` shows the sizes on disk.",
         "freeze": "`%rmm info ID` shows the commit of a model on disk.",
-        "prune": "`%rmm rm ID --files` deletes one model's files.",
         "sync": "`%rmm add REPO@COMMIT` registers a model at an exact commit.",
         "why": "`%rmm info ID` shows the error and `%rmm events ID` what led to it.",
     }

@@ -1,11 +1,10 @@
-"""Commands that move bytes: download, cancel, pause, resume, verify."""
+"""Commands that move bytes: download, cancel, pause, resume."""
 
 from __future__ import annotations
 
 from .jobs import jobs_result
 from .render import Message
 from .spec import Argument, Command, CommandResult, Context
-from .views import verify_message
 from .waiting import wait_for_all
 
 __all__ = ["COMMANDS"]
@@ -39,32 +38,9 @@ def _resume(context: Context, *, model_id: str) -> CommandResult:
     return CommandResult(job, Message(f"Downloading {model_id}."))
 
 
-def _verify(context: Context, *, model_id: str | None, wait: bool = False) -> CommandResult:
-    manager = context.manager
-    chosen = [model_id] if model_id else [id_ for id_ in manager.get_all_models() if manager.is_model_available(id_)]
-    if not chosen:
-        return CommandResult(None, Message("No model is on disk."))
-    jobs = [manager.verify_model(each) for each in chosen]
-    if not wait:
-        return jobs_result(jobs, "Verifying")
-    wait_for_all(jobs)
-    reports = [job.result() for job in jobs]
-    message = Message("\n".join(verify_message(report).text for report in reports))
-    return CommandResult(reports[0] if len(reports) == 1 else reports, message)
-
-
 COMMANDS = (
     Command(name="download", help="Fetch models from the Hub", run=_download, arguments=(_IDS, _WAIT)),
     Command(name="cancel", help="Stop a download or a load; what was fetched is kept", run=_cancel, arguments=(_ID,)),
     Command(name="pause", help="Pause a download", run=_pause, arguments=(_ID,)),
     Command(name="resume", help="Go on with a paused download", run=_resume, arguments=(_ID,)),
-    Command(
-        name="verify",
-        help="Hash the files on disk again",
-        run=_verify,
-        arguments=(
-            Argument(name="id", target="model_id", kind="model", required=False, help="the model; all by default"),
-            _WAIT,
-        ),
-    ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ..types import HubModel, ModelDownloadProgress, ModelEvent, ModelInfo, Statistics, VerifyReport
+from ..types import HubModel, ModelDownloadProgress, ModelEvent, ModelInfo, Statistics
 from .render import Column, Message, Table, size
 
 if TYPE_CHECKING:
@@ -25,9 +25,11 @@ __all__ = [
     "settings_table",
     "statistics_table",
     "status_table",
-    "verify_message",
+    "weak_text",
 ]
 
+WEAK_FILES = 6
+"""How many of them are named."""
 _NO_MODELS = "No models are registered. `%rmm add REPO` registers one."
 
 
@@ -103,6 +105,7 @@ def info_table(description: ModelDescription) -> Table:
         ("status", _stage(description)),
         ("health", " ".join(filter(None, (description.health.value, description.health_reason)))),
         ("on disk", size(description.size_on_disk)),
+        ("weak", weak_text(description.weak_files)),
         ("estimate", size(info.total_size_estimate)),
         ("memory", size(description.memory_bytes)),
         ("runs in", ", ".join(filter(None, (description.placement, description.device)))),
@@ -114,6 +117,14 @@ def info_table(description: ModelDescription) -> Table:
     )
     rows = tuple((name, value) for name, value in pairs if value not in {"", "-"})
     return Table(columns=(Column("field"), Column("value")), rows=rows)
+
+
+def weak_text(paths: Sequence[str]) -> str:
+    """The files for which no sha256 was published, in one line; empty where there is none."""
+    if not paths:
+        return ""
+    named = ", ".join(paths[:WEAK_FILES]) + (f" and {len(paths) - WEAK_FILES} more" if len(paths) > WEAK_FILES else "")
+    return f"no sha256 is published for {named}"
 
 
 def _is_plain(value: object) -> bool:
@@ -178,17 +189,6 @@ def search_table(models: Iterable[HubModel]) -> Table:
         ),
         empty="The Hub has nothing that fits.",
     )
-
-
-def verify_message(report: VerifyReport) -> Message:
-    """What re-hashing found."""
-    if report.ok:
-        return Message(f"{report.model_id}: all {report.checked_files} files are as published.")
-    lines = [f"{report.model_id}: files differ from what was published."]
-    lines += [f"  corrupt: {path}" for path in report.corrupt]
-    lines += [f"  missing: {path}" for path in report.missing]
-    lines.append(f"%rmm download {report.model_id} fetches them again.")
-    return Message("\n".join(lines))
 
 
 def settings_table(model_id: str, config: Mapping[str, Any]) -> Table:

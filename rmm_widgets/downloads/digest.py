@@ -5,13 +5,28 @@ How a published digest is looked up belongs to `plan`; this module only computes
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 SHA256_LENGTH = 64
 _CHUNK = 1 << 20
+
+
+class Fingerprint(NamedTuple):
+    """What tells a file from a later one at the same place without reading it."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, stat: os.stat_result) -> Fingerprint:
+        """The fingerprint of a file whose status this is."""
+        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ino)
 
 
 class Hash(Protocol):
@@ -33,16 +48,26 @@ def new_hash(digest: str, size: int) -> Hash:
     return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
 
 
-def file_matches(path: Path, digest: str, on_bytes: Callable[[int], None]) -> bool:
-    """Whether the file's bytes have this digest; `on_bytes` gets the size of each chunk read.
+def file_digest(path: Path, like: str | None, on_bytes: Callable[[int], None]) -> tuple[str, Fingerprint]:
+    """Hash a file in the way that gave the digest `like`, or by sha256 where there is none.
+
+    Args:
+        on_bytes: Gets the size of each chunk read; what it raises ends the work.
+
+    Returns:
+        The digest, and which file it was computed of.
 
     Raises:
-        OSError: The file cannot be read.
+        OSError: The file cannot be read, or was changed meanwhile.
     """
     buffer = memoryview(bytearray(_CHUNK))
     with path.open("rb", buffering=0) as file:
-        computed = new_hash(digest, path.stat().st_size)
+        before = os.fstat(file.fileno())
+        computed = new_hash(like or "0" * SHA256_LENGTH, before.st_size)
         while count := file.readinto(buffer):
             computed.update(buffer[:count])
             on_bytes(count)
-    return computed.hexdigest() == digest
+        fingerprint = Fingerprint.of(os.fstat(file.fileno()))
+    if fingerprint != Fingerprint.of(before):
+        raise OSError(errno.EAGAIN, "the file is being written", str(path))
+    return computed.hexdigest(), fingerprint

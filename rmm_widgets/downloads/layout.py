@@ -25,6 +25,7 @@ import msgspec
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from .. import names
+from .digest import Fingerprint
 from .plan import TreeEntry
 from .ranges import Ranges
 
@@ -32,6 +33,7 @@ PARTIAL_SUFFIX = ".rmm-part"
 SIDECAR_SUFFIX = f"{PARTIAL_SUFFIX}.json"
 TEMPORARY_SUFFIX = ".rmm-tmp"
 STAGING_SUFFIX = ".rmm-hub"
+QUARANTINE_SUFFIX = ".rmm-bad"
 _HOST = zlib.crc32(platform.node().encode())
 TREE_FORMAT = 1
 _NO_LINKS = frozenset([errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS])
@@ -79,6 +81,12 @@ class CacheLayout:
         self.trees = self.root / "trees"
         self.locks = self.cache_dir / ".locks" / folder
 
+    @classmethod
+    def of_snapshot(cls, folder: Path) -> CacheLayout:
+        """The layout that a snapshot's folder is part of."""
+        root = folder.parent.parent
+        return cls(root.parent, root.name.removeprefix("models--").replace("--", "/"))
+
     def blob(self, digest: str) -> Path:
         """Where finished content is."""
         return self.blobs / names.check_digest(digest)
@@ -95,6 +103,10 @@ class CacheLayout:
         """Remove what processes that were killed left in such folders; hold the content's lock."""
         for path in self.blobs.glob(f"{names.check_digest(digest)}.*{STAGING_SUFFIX}"):
             shutil.rmtree(path, ignore_errors=True)
+
+    def quarantine(self, digest: str) -> Path:
+        """Where bytes are kept that should have been this content and are not."""
+        return self.blobs / f"{names.check_digest(digest)}{QUARANTINE_SUFFIX}"
 
     def snapshot(self, commit: str) -> Path:
         """Where a commit's files are seen under their names."""
@@ -154,9 +166,16 @@ class CacheLayout:
                     sizes[entry.name] = entry.stat().st_size
         return sizes
 
-    def write_blob(self, digest: str, content: bytes | memoryview) -> None:
-        """Give verified content its place in one step."""
-        write_atomically(self.blob(digest), content, scratch=self.blobs)
+    def write_blob(self, digest: str, content: bytes | memoryview) -> Fingerprint:
+        """Give verified content its place in one step. Returns what tells it from a later one."""
+        blob = self.blob(digest)
+        write_atomically(blob, content, scratch=self.blobs)
+        self.quarantine(digest).unlink(missing_ok=True)
+        return Fingerprint.of(blob.stat())
+
+    def write_quarantine(self, digest: str, content: bytes | memoryview) -> None:
+        """Keep bytes that should have been this content and are not."""
+        write_atomically(self.quarantine(digest), content, scratch=self.blobs)
 
     def has_file(self, commit: str, path: str, size: int) -> bool:
         """Whether the snapshot holds this file with this size."""
@@ -183,12 +202,7 @@ class CacheLayout:
         Raises:
             OSError: The lock file cannot be made.
         """
-        path = self.locks / f"{names.check_digest(digest)}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            return _acquire(FileLock(path, timeout=0, mode=0o664, thread_local=False))
-        except NotImplementedError:  # the file system has no flock
-            return _acquire(SoftFileLock(path, timeout=0, thread_local=False))
+        return take_lock(self.locks / f"{names.check_digest(digest)}.lock")
 
     @contextmanager
     def locked(self, digest: str) -> Generator[bool]:
@@ -217,7 +231,7 @@ class CacheLayout:
     def remove_leftovers(self) -> None:
         """Remove what killed processes left: temporary files, and folders of huggingface_hub's downloads."""
         for path in self.blobs.glob(f"*{TEMPORARY_SUFFIX}"):
-            if _is_leftover(path):
+            if is_leftover(path):
                 path.unlink(missing_ok=True)
         for digest in {path.name.partition(".")[0] for path in self.blobs.glob(f"*{STAGING_SUFFIX}")}:
             if _is_digest(digest):
@@ -277,6 +291,19 @@ class CacheLayout:
         write_atomically(path, content, scratch=self.blobs)
 
 
+def take_lock(path: Path) -> BaseFileLock | None:
+    """Take a lock file at once; None while another holds it.
+
+    Raises:
+        OSError: The lock file cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return _acquire(FileLock(path, timeout=0, mode=0o664, thread_local=False))
+    except NotImplementedError:  # the file system has no flock
+        return _acquire(SoftFileLock(path, timeout=0, thread_local=False))
+
+
 def write_atomically(path: Path, content: bytes | memoryview, *, scratch: Path) -> None:
     """Replace a file in one step; the old one stays where anything fails.
 
@@ -297,7 +324,7 @@ def _temporary_name(stem: str) -> str:
     return f"{stem}.{threading.get_ident():x}-{_HOST:x}-{os.getpid():x}{TEMPORARY_SUFFIX}"
 
 
-def _is_leftover(path: Path) -> bool:
+def is_leftover(path: Path) -> bool:
     """True for a temporary file of a process of this machine that has ended."""
     import psutil  # rarely needed, and the fetch process should start fast
 

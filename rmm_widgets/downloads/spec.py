@@ -73,6 +73,22 @@ class FetchProgress(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+class VerifiedFile(msgspec.Struct, frozen=True):
+    """A content that was hashed while it was fetched, as it lay on disk when it got its place.
+
+    Attributes:
+        paths: Its names inside the snapshot.
+        digest: The published hash, which it has.
+        size, mtime_ns, inode: See `digest.Fingerprint`.
+    """
+
+    paths: tuple[str, ...]
+    digest: str
+    size: int
+    mtime_ns: int
+    inode: int
+
+
 class FetchResult(msgspec.Struct, frozen=True):
     """What a finished download left on disk.
 
@@ -82,6 +98,7 @@ class FetchResult(msgspec.Struct, frozen=True):
         total_bytes: Bytes of all files; a file stored under two names counts once.
         files: Paths inside the snapshot.
         fetched_bytes: Bytes that came over the network, repeated ones included.
+        verified: The contents that this download verified; the others were there before.
     """
 
     snapshot: str
@@ -89,3 +106,4 @@ class FetchResult(msgspec.Struct, frozen=True):
     total_bytes: int
     files: tuple[str, ...]
     fetched_bytes: int
+    verified: tuple[VerifiedFile, ...] = ()

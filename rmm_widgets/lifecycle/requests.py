@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..types import ModelEventType as Event
 from .effects import Decision, StartUnload, StopLoad, StopTransfer
 from .foundation import Foundation
-from .states import FETCHING, ModelState, Stage
+from .states import FETCHING, Failure, ModelState, Stage
 
 __all__ = ["Requests"]
 
@@ -205,6 +205,13 @@ class Requests(Foundation):
                 self._set(model_id, on_disk=present)
             case _:
                 pass
+
+    def files_damaged(self, model_id: str, failure: Failure) -> None:
+        """Files on disk turned out wrong: the model no longer counts as downloaded. Heeded only where nothing runs."""
+        state = self.models[model_id]
+        if state.on_disk and (state.stage is Stage.DOWNLOADED or (state.stage is Stage.ERROR and not state.worker)):
+            self._set(model_id, stage=Stage.ERROR, failure=failure, on_disk=False, percent=0.0)
+            self._announce(Event.DOWNLOAD_ERROR, model_id, "files_damaged", failure)
 
     def _want_files(self, model_id: str, *, for_load_only: bool) -> int:
         """Queue a transfer, join the running one or resume the paused one; returns its ticket."""

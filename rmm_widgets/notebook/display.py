@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
+from ..commands.disk_views import prune_message, usage_table, verify_document
 from ..commands.render import SHOWN_ROWS, Document, Message, size, to_text
 from ..commands.spec import JobListing, Listing
 from ..commands.views import (
@@ -19,8 +20,8 @@ from ..commands.views import (
     progress_text,
     search_table,
     statistics_table,
-    verify_message,
 )
+from ..disk_records import DiskUsage, PruneReport
 from ..errors import RMMError
 from ..runtime.entry import ModelDescription
 from ..types import HubModel, ModelInfo, Statistics, VerifyReport
@@ -42,7 +43,7 @@ __all__ = [
 
 Bundle = dict[str, Any]
 
-_WITH_A_ROW = frozenset({"download", "load", "unload", "verify"})
+_WITH_A_ROW = frozenset({"download", "load", "unload", "verify", "repair"})
 """Jobs whose model's row tells how far they are."""
 
 _DONE: Mapping[str, str] = {
@@ -50,6 +51,7 @@ _DONE: Mapping[str, str] = {
     "load": "loaded",
     "unload": "unloaded",
     "delete": "removed",
+    "repair": "all files are as published",
 }
 
 _widgets: WeakKeyDictionary[Job[Any], DownloadProgress] = WeakKeyDictionary()
@@ -107,7 +109,11 @@ def job_document(job: Job[Any]) -> Document:
     if job.done() and job.exception() is None:
         result: object = job.result()
         if isinstance(result, VerifyReport):
-            return verify_message(result)
+            return verify_document(result)
+        if isinstance(result, PruneReport):
+            return prune_message(result)
+        if isinstance(result, DiskUsage):
+            return usage_table(result)
         if job.kind == "search":
             return search_table(cast("list[HubModel]", result))
     return Message(_job_line(job))
@@ -153,7 +159,9 @@ DOCUMENTS: Mapping[type, Callable[[Any], Document]] = {
     ModelDescription: info_table,
     ModelInfo: model_message,
     Statistics: statistics_table,
-    VerifyReport: verify_message,
+    PruneReport: prune_message,
+    DiskUsage: usage_table,
+    VerifyReport: verify_document,
 }
 """How a notebook shows each type that commands give."""
 

@@ -9,6 +9,7 @@ from .entry import Entry
 from .threads import CoroutineThread
 
 if TYPE_CHECKING:
+    from ..downloads.cache import Snapshot
     from .engine import Engine
 
 __all__ = ["Disk"]
@@ -37,11 +38,24 @@ class Disk:
 
     async def _files_of(self, entry: Entry) -> bool:
         from ..downloads.cache import find_snapshot
+        from ..downloads.verify import fingerprints
 
         cache, repo_id, revision = self._engine.settings.cache, entry.info.repo_id, entry.commit or entry.info.version
-        found = await self._engine.in_thread(lambda: find_snapshot(cache, repo_id, revision), "disk")
+        damage = entry.damage
+
+        def find() -> Snapshot | None:
+            found = find_snapshot(cache, repo_id, revision)
+            if found is None or damage is None:
+                return found
+            now = fingerprints(found.path, damage.files)
+            return None if any(now[path] in {None, was} for path, was in damage.files.items()) else found
+
+        found = await self._engine.in_thread(find, "disk")
+        if found is not None and entry.damage is damage:
+            entry.damage = None  # somebody else has put the right files there
         entry.snapshot = str(found.path) if found else None
         entry.size_on_disk = found.size if found else 0
+        entry.weak_files = found.weak if found else ()
         if found and found.commit != entry.commit:
             entry.commit = found.commit
             self._engine.on_commit(entry)

@@ -31,6 +31,8 @@ from ..types import ModelEvent, ModelEventType, ModelHealth, freeze
 from .bus import Bus, Listener
 from .disk import Disk
 from .entry import Entry, ModelDescription, Picture
+from .housekeeping import Housekeeping
+from .integrity import Integrity
 from .job import Job, JobKind
 from .logs import WorkerLogs
 from .loop import RuntimeLoop
@@ -58,6 +60,8 @@ class Engine:
         self.transfers = Transfers(self)
         self.residents = Residents(self)
         self.disk = Disk(self)
+        self.integrity = Integrity(self)
+        self.housekeeping = Housekeeping(self)
         self.logs = WorkerLogs(data_dir / "logs")
         self.on_event: Callable[[ModelEvent], None] = lambda _event: None
         """Set by the registrar: keeps the history."""

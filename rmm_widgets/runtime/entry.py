@@ -6,12 +6,12 @@ import dataclasses
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from ..base_model import BaseModel
-from ..errors import InvalidModelInfoError, ModelNotAvailableError, RMMError
+from ..errors import IntegrityError, InvalidModelInfoError, ModelNotAvailableError, RMMError
 from ..health import HealthTracker
 from ..lifecycle.states import ModelState, Stage, public_status
 from ..types import (
@@ -25,7 +25,7 @@ from ..types import (
 )
 from ..workers.api import Worker
 
-__all__ = ["CustomSource", "Entry", "Isolation", "LoadOptions", "ModelDescription", "Picture"]
+__all__ = ["CustomSource", "Damage", "Entry", "Isolation", "LoadOptions", "ModelDescription", "Picture"]
 
 Isolation = Literal["process", "kernel"]
 CustomSource = BaseModel | Callable[[ModelInfo], BaseModel]
@@ -63,6 +63,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     progress: ModelDownloadProgress | None
     instance: ModelInstance | None
     generation: int
+    weak_files: tuple[str, ...] = ()
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +80,17 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     bytes_downloaded: int
 
 
+class Damage(NamedTuple):
+    """Files of a model that were found damaged or missing.
+
+    Attributes:
+        files: By path what tells a file that is still the damaged one; None where it is not there any more.
+    """
+
+    error: IntegrityError
+    files: Mapping[str, object | None]
+
+
 @dataclasses.dataclass(eq=False)
 class Entry:
     """One model, on the runtime's thread only."""
@@ -93,6 +105,10 @@ class Entry:
 
     snapshot: str | None = None
     size_on_disk: int = 0
+    weak_files: tuple[str, ...] = ()
+    """Files on disk for which the Hub publishes no sha256."""
+    damage: Damage | None = None
+    """What is wrong with the files, until they were fetched again."""
     progress: ModelDownloadProgress | None = None
 
     options: LoadOptions = dataclasses.field(default_factory=LoadOptions)
@@ -173,4 +189,5 @@ class Entry:
             progress=self.progress,
             instance=self.instance,
             generation=state.generation,
+            weak_files=self.weak_files,
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -20,13 +19,12 @@ from ..errors import (
     InvalidConfigError,
     ManagerClosedError,
     ModelAlreadyRegisteredError,
-    ModelNotAvailableError,
     RegistryError,
 )
 from ..lifecycle.states import Stage
 from ..registry.records import StoredModel
 from ..registry.store import RegistryStore
-from ..types import ModelEventType, ModelInfo, VerifyReport, freeze, thaw
+from ..types import ModelEventType, ModelInfo, freeze, thaw
 from .entry import CustomSource, Entry
 from .history import History
 from .threads import SerialThread
@@ -155,7 +153,8 @@ class Registrar:
             entry.info, entry.commit, entry.custom = before
             raise
         if changed:
-            entry.snapshot, entry.size_on_disk, entry.progress = None, 0, None
+            entry.snapshot, entry.size_on_disk, entry.weak_files = None, 0, ()
+            entry.damage, entry.progress = None, None
             engine.machine.cancel_download(model_id)
             engine.machine.unload(model_id)
             engine.machine.set_on_disk(model_id, False)
@@ -211,7 +210,7 @@ class Registrar:
             engine.finish_job(job, freed)
 
     async def _free(self, entry: Entry) -> int:
-        from ..downloads.cache import delete_snapshot
+        from ..downloads.deletion import delete_snapshot
 
         engine, repo_id, commit = self._engine, entry.info.repo_id, entry.commit
         if entry.custom or commit is None:
@@ -220,39 +219,13 @@ class Registrar:
         if commit in keep:
             return 0
         cache = engine.settings.cache
-        return await engine.in_thread(lambda: delete_snapshot(cache, repo_id, commit, keep=keep), "delete")
+        freed = await engine.in_thread(lambda: delete_snapshot(cache, repo_id, commit, keep=keep), "delete")
+        await engine.integrity.forget(repo_id, commit)
+        return freed
 
     async def look_again(self) -> None:
         """Look at the disk for every model: the cache or the Hub has changed, or time has passed."""
         await self._look(self._engine.entries.values())
-
-    async def verify(self, model_id: str) -> VerifyReport:
-        """Re-hash a model's files."""
-        from ..downloads.cache import find_snapshot, verify_snapshot
-
-        engine = self._engine
-        entry = engine.entry(model_id)
-        cache, stop = engine.settings.cache, threading.Event()
-        found = await engine.in_thread(
-            lambda: find_snapshot(cache, entry.info.repo_id, entry.commit or entry.info.version), "disk"
-        )
-        if found is None:
-            raise ModelNotAvailableError(
-                f"Model {model_id} is not on disk, so there is nothing to verify",
-                model_id=model_id,
-                hint="Download it first.",
-            )
-        try:
-            result = await engine.in_thread(lambda: verify_snapshot(found, cancelled=stop.is_set), "verify")
-        finally:
-            stop.set()
-        return VerifyReport(
-            model_id=model_id,
-            corrupt=result.corrupt,
-            missing=result.missing,
-            checked_bytes=result.checked_bytes,
-            checked_files=len(found.files),
-        )
 
     # Configuration and pins
 

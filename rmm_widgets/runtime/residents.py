@@ -10,7 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import LoadError, LoadTimeoutError, ModelNotAvailableError, ModelNotLoadedError, WorkerDiedError
+from ..errors import (
+    IntegrityError,
+    LoadError,
+    LoadTimeoutError,
+    ModelNotAvailableError,
+    ModelNotLoadedError,
+    WorkerDiedError,
+)
 from ..lifecycle.effects import Announce
 from ..lifecycle.states import Stage
 from ..types import InstanceState, ModelEventType, ModelHealth, ModelInstance, ModelStatus, freeze, thaw
@@ -100,7 +107,8 @@ class Residents:
         engine, machine, model_id = self._engine, self._engine.machine, entry.info.model_id
         worker: Worker | None = None
         try:
-            worker = await self._place_in_time(entry, generation)
+            folder = None if entry.custom else await self._intact_folder(entry)
+            worker = await self._place_in_time(entry, generation, folder)
             report = await worker.load(engine.settings.load_timeout)
             entry.worker = worker
             entry.device, entry.placement, entry.memory_bytes = report.device, worker.placement, report.memory_bytes
@@ -112,10 +120,15 @@ class Residents:
         except asyncio.CancelledError:
             await self._end(worker)
             machine.load_stopped(model_id, generation)
+            engine.integrity.unloaded(entry)
         except Exception as error:  # noqa: BLE001 - whatever it is, the job must end with it
             await self._end(worker)
             entry.worker = None
-            machine.load_failed(model_id, generation, engine.fail(entry, "load", error))
+            damaged = isinstance(error, IntegrityError)
+            failure = engine.fail(entry, "download" if damaged else "load", error)
+            machine.load_failed(model_id, generation, failure)
+            if damaged and model_id in machine.models:
+                machine.files_damaged(model_id, failure)
             if isinstance(error, ModelNotAvailableError) and model_id in machine.models:
                 machine.set_on_disk(model_id, False)
         else:
@@ -133,12 +146,12 @@ class Residents:
             except asyncio.CancelledError:
                 pass  # a load cancelled now: the end of its worker is what that asks for
 
-    async def _place_in_time(self, entry: Entry, generation: int) -> Worker:
+    async def _place_in_time(self, entry: Entry, generation: int, folder: Path | None) -> Worker:
         seconds = self._engine.settings.load_timeout
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                return await self._place(entry, generation)
+                return await self._place(entry, generation, folder)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -148,15 +161,14 @@ class Residents:
                 hint="The callable that makes a custom model may hang; raise manager.load_timeout if it needs longer.",
             ) from None
 
-    async def _place(self, entry: Entry, generation: int) -> Worker:
+    async def _place(self, entry: Entry, generation: int, folder: Path | None) -> Worker:
         engine, info = self._engine, entry.info
         isolation = entry.options.isolation or engine.settings.isolation
         device = entry.options.device
-        if entry.custom:
+        if folder is None:
             return await self._place_custom(entry, generation, device)
         from ..loading.detect import detect
 
-        folder = await self._folder(entry)
         detection = await engine.in_thread(lambda: detect(folder), "detect")
         spec = WorkerSpec(
             model_id=info.model_id,
@@ -183,15 +195,21 @@ class Residents:
         )
         return await start_thread_worker(spec, servable)
 
-    async def _folder(self, entry: Entry) -> Path:
-        """The model's files, looked for again: somebody may have deleted them."""
+    async def _intact_folder(self, entry: Entry) -> Path:
+        """The model's files, looked for again, as somebody may have deleted them, and read where they are new here.
+
+        This takes as long as it takes: the time limit of a load is not about it.
+        """
         await self._engine.disk.look(entry)
+        if entry.damage is not None:
+            raise entry.damage.error
         if entry.snapshot is None:
             raise ModelNotAvailableError(
                 f"The files of model {entry.info.model_id} are no longer all on disk",
                 model_id=entry.info.model_id,
                 hint="Download it again.",
             )
+        await self._engine.integrity.check_before_load(entry)
         return Path(entry.snapshot)
 
     def check_isolation(self, entry: Entry, isolation: Isolation | None) -> None:
@@ -236,12 +254,14 @@ class Residents:
                 await worker.stop(STOP_GRACE)
         except WorkerDiedError:
             machine.unload_done(model_id, generation)
+            engine.integrity.unloaded(entry)
         except Exception as error:  # noqa: BLE001 - whatever it is, the job must end with it
             machine.unload_failed(model_id, generation, engine.fail(entry, "unload", error))
         else:
             if worker is not None:
                 engine.logs.drop(worker.spec.log_path)
             machine.unload_done(model_id, generation)
+            engine.integrity.unloaded(entry)
         finally:
             engine.settle(model_id)
 
@@ -253,6 +273,7 @@ class Residents:
         error = _death(model_id, exited.result())
         entry.worker = None
         engine.machine.worker_died(model_id, generation, engine.fail(entry, "crash", error))
+        engine.integrity.unloaded(entry)
         engine.settle(model_id)
 
 

@@ -146,6 +146,7 @@ class Transfers:
             entry.commit = result.commit
             engine.on_commit(entry)
         engine.bytes_downloaded += result.fetched_bytes
+        await engine.integrity.fetched(entry, result)
 
     async def _custom(self, entry: Entry, run: int) -> None:
         engine, info = self._engine, entry.info

@@ -17,6 +17,7 @@ import pytest
 from rmm_widgets.commands.dispatch import execute, execute_line, parse_cell
 from rmm_widgets.commands.spec import CommandResult, Context, JobListing, Listing
 from rmm_widgets.commands.table import TABLE
+from rmm_widgets.disk_records import DiskUsage, PruneReport
 from rmm_widgets.errors import InvalidCommandError, LoadError, ModelNotRegisteredError, RMMError
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.runtime.job import Job
@@ -208,6 +209,60 @@ def test_add_download_verify_and_rm_with_a_hub(run: Run, manager: ModelManager, 
     assert report.ok
     assert "freed" in run("rm tiny --files").text
     assert manager.get_model_info("tiny") is None
+
+
+def test_verify_repair_du_and_prune(run: Run, manager: ModelManager, tmp_path: Path) -> None:
+    run("add rmm-demo/minilm-toy --as tiny")
+    assert run("du").text.splitlines()[0].split() == [
+        "what",
+        "on",
+        "disk",
+        "shared",
+        "rm",
+        "--files",
+        "frees",
+        "unfinished",
+    ]
+    folder = run("download tiny --wait").value.result(LONG)
+    shown = run("verify tiny --wait").text
+    assert "git-sha1 (weak)" in shown
+    assert "are as published" in shown
+    assert "no sha256 is published for" in run("info tiny").text
+    blob = (folder / "config.json").resolve()
+    blob.write_bytes(blob.read_bytes().replace(b"{", b"[", 1))
+    shown = run("verify tiny --wait")
+    assert "config.json" in shown.text
+    assert "1 file of" in shown.text
+    assert "--repair fetches only these" in shown.text
+    assert "corrupt" in shown.html
+    assert "only the damaged file is fetched." in " ".join(run("status").text.split())
+    assert "quarantine" in run("du").text
+    assert "repair" in run("verify tiny --repair --wait").text
+    assert run("verify tiny --wait").value.ok
+    usage = run("du").value
+    assert isinstance(usage, DiskUsage)
+    assert [model.model_id for model in usage.models] == ["tiny"]
+    assert json.loads(run("du --json").text)["models"][0]["freeable_bytes"] == usage.models[0].bytes
+    part = folder.parent.parent / "blobs" / f"{'a' * 64}.rmm-part"
+    part.write_bytes(b"x" * 2000)
+    assert run("prune").text == "Nothing to remove."
+    then = time.time() - 3 * 24 * 3600
+    os.utime(part, (then, then))
+    assert run("prune").text == "Nothing to remove."
+    assert run("prune --days 2").text.splitlines() == [
+        "1 file removed, 2.0 kB freed.",
+        f"  models--rmm-demo--minilm-toy: {part.name} (2.0 kB)",
+    ]
+    assert json.loads(run("prune --json").text)["removed"] == []
+    for line in ("prune --days 0", "prune --days x", "du tiny"):
+        with pytest.raises(InvalidCommandError):
+            run(line)
+
+
+def test_views_get_jobs_for_du_and_prune(manager: ModelManager) -> None:
+    context = Context(manager=manager, table=TABLE, may_wait=False)
+    for line, kind in (("du", DiskUsage), ("prune", PruneReport)):
+        assert isinstance(execute_line(context, line).value.result(LONG), kind)
 
 
 def test_add_refuses_what_is_no_repository(run: Run, manager: ModelManager) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from rmm_widgets.demo.server import DemoHub
-from rmm_widgets.downloads.cache import find_snapshot, verify_snapshot
+from rmm_widgets.downloads.cache import find_snapshot
 from rmm_widgets.downloads.client import FetchClient
 from rmm_widgets.downloads.fetcher.transfer import Transfer
 from rmm_widgets.downloads.spec import FetchProgress, FetchResult, FetchSpec
+from rmm_widgets.downloads.verify import verify_snapshot
 
 MIB = 1 << 20
 REPO = "rmm-demo/model"

@@ -123,7 +123,10 @@ def test_D3_flipped_bytes_are_refused_at_every_position(empty_hub: DemoHub, tmp_
     injected = [empty_hub.inject(Fault(path=name, flip_at=chance.randrange(2000))) for name in files]
     with pytest.raises(IntegrityError):
         run(spec(empty_hub, tmp_path / "refused"))
-    assert blobs(tmp_path / "refused") == []
+    kept = blobs(tmp_path / "refused")
+    assert kept
+    assert all(name.endswith(".rmm-bad") for name in kept), "in quarantine, not in the store"
+    assert_nothing_wrong_in_place(tmp_path / "refused")
     empty_hub.clear_faults()
     injected = [empty_hub.inject(Fault(path=name, flip_at=chance.randrange(2000), times=1)) for name in files]
     run(spec(empty_hub, tmp_path / "repaired"))

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from rmm_widgets.demo.server import MEMBER_TOKEN, STRANGER_TOKEN, DemoHub
-from rmm_widgets.downloads.cache import find_snapshot, partial_bytes, verify_snapshot
+from rmm_widgets.downloads.cache import find_snapshot, partial_bytes
 from rmm_widgets.downloads.fetcher.transfer import Transfer
 from rmm_widgets.downloads.spec import FetchProgress
+from rmm_widgets.downloads.verify import verify_snapshot
 from rmm_widgets.errors import (
     DownloadCancelledError,
     DownloadError,

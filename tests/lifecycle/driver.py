@@ -39,7 +39,7 @@ REPORTS = (
     "unload_failed",
     "stale",
 )
-OTHERS = ("add", "on_disk", "off_disk", "limits")
+OTHERS = ("add", "on_disk", "off_disk", "damaged", "limits")
 OPERATIONS = REQUESTS + REPORTS + OTHERS
 
 
@@ -130,6 +130,9 @@ class Driver:
         elif operation in {"on_disk", "off_disk"}:
             if name in self.machine.models:
                 self.machine.set_on_disk(name, operation == "on_disk")
+        elif operation == "damaged":
+            if name in self.machine.models:
+                self.machine.files_damaged(name, DOWNLOAD_FAILURE)
         elif operation == "limits":
             self.machine.set_limits(downloads=1 + int(percent) % 3, loads=1 + int(percent) % 2)
         self.settle()

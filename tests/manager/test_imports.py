@@ -13,7 +13,7 @@ import rmm_widgets
 PACKAGE = Path(rmm_widgets.__file__).parent
 
 LAYERS: list[set[str]] = [
-    {"errors", "names", "types"},
+    {"errors", "names", "types", "disk_records"},
     {"lifecycle", "base_model"},
     {"registry"},
     {"downloads"},
@@ -24,6 +24,7 @@ LAYERS: list[set[str]] = [
     {"runtime"},
     {"manager_reading", "manager_settings"},
     {"manager_lifetime"},
+    {"manager_files"},
     {"manager"},
     {"default_manager"},
     {"commands"},

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from filelock import BaseFileLock
 
+from ..digest import Fingerprint
 from ..layout import CacheLayout
 from ..plan import PlannedFile
 from ..ranges import segments
+from ..spec import VerifiedFile
 from .partial import Partial, PartialClosedError, PrefixHasher
 
 LONGEST_SEGMENT, SHORTEST_SEGMENT = 32 << 20, 4 << 20
@@ -68,6 +70,7 @@ class FileTransfer:
         refusals: How often such an address was refused.
         rejections: How often the bytes turned out wrong.
         is_finished: The content is in its place and shown in the snapshot.
+        verified: What tells the file that was just verified from a later one; None where it was found there.
         through_hub: It is fetched through huggingface_hub, not by plain HTTP.
         is_plain_only: huggingface_hub cannot fetch it either.
         staged_bytes: Bytes that huggingface_hub has of it; they cannot be resumed.
@@ -100,6 +103,7 @@ class FileTransfer:
         self.is_plain_only = False
         self.staged_bytes = 0
         self.note = ""
+        self.verified: VerifiedFile | None = None
         self._found = self._look()
 
     @property
@@ -247,8 +251,11 @@ class FileTransfer:
 
     def publish(self) -> None:
         """Give the verified content its place and show it in the snapshot."""
-        self._opened().publish(self._layout.blob(self._planned.digest))
+        digest = self._planned.digest
+        fingerprint = self._opened().publish(self._layout.blob(digest))
+        self._layout.quarantine(digest).unlink(missing_ok=True)
         self.show()
+        self.verified = VerifiedFile(self.paths, digest, *fingerprint)
 
     def adopt(self, path: Path) -> None:
         """Give verified content that came another way its place, and show it in the snapshot.
@@ -259,8 +266,11 @@ class FileTransfer:
         """
         with self._guard:
             self._opened().discard()
+            fingerprint = Fingerprint.of(path.stat())
             path.replace(self._layout.blob(self.digest))
+        self._layout.quarantine(self.digest).unlink(missing_ok=True)
         self.show()
+        self.verified = VerifiedFile(self.paths, self.digest, *fingerprint)
 
     def show(self) -> None:
         """Show content that is in its place in the snapshot, and let go."""
@@ -269,8 +279,8 @@ class FileTransfer:
         self.is_finished = True
 
     def reject(self) -> None:
-        """Throw away bytes that turned out wrong, and let go."""
-        self._opened().discard()
+        """Throw away bytes that turned out wrong, or keep them in quarantine at the second time, and let go."""
+        self._opened().discard(self._layout.quarantine(self._planned.digest) if self.rejections else None)
         self.rejections += 1
         self._let_go(0)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..digest import new_hash
+from ..digest import Fingerprint, new_hash
 from ..layout import SIDECAR_SUFFIX, CacheLayout, Sidecar, write_atomically
 from ..plan import PlannedFile
 from ..ranges import Ranges
@@ -102,15 +102,18 @@ class Partial:
                 self._save()
             self._file.close()
 
-    def discard(self) -> None:
-        """Let go of the file and remove it."""
+    def discard(self, aside: Path | None = None) -> None:
+        """Let go of the file and remove it, or move it `aside`."""
         with self._guard:
             self._file.close()
             self._sidecar.unlink(missing_ok=True)
-            self._path.unlink(missing_ok=True)
+            if aside is not None:
+                self._path.replace(aside)
+            else:
+                self._path.unlink(missing_ok=True)
 
-    def publish(self, blob: Path) -> None:
-        """Give the finished, verified file its place.
+    def publish(self, blob: Path) -> Fingerprint:
+        """Give the finished, verified file its place. Returns what tells it from a later one.
 
         Raises:
             OSError: The disk refused.
@@ -121,9 +124,11 @@ class Partial:
                 raise PartialClosedError
             if self.size >= SYNC_FROM:
                 os.fsync(self._file.fileno())
+            fingerprint = Fingerprint.of(os.fstat(self._file.fileno()))
             self._file.close()
             self._path.replace(blob)
             self._sidecar.unlink(missing_ok=True)
+            return fingerprint
 
     def hasher(self) -> PrefixHasher:
         """A hasher that follows this file as it grows."""

@@ -12,6 +12,7 @@ from filelock import BaseFileLock
 
 from ..layout import CacheLayout
 from ..plan import PlannedFile
+from ..spec import VerifiedFile
 
 LARGEST = 256 << 10
 """Bytes: up to this size a kill may cost the whole file."""
@@ -35,6 +36,7 @@ class SmallFile:
         self.is_plain_only = False
         self.is_present = False
         self.is_finished = False
+        self.verified: VerifiedFile | None = None
 
     @property
     def have(self) -> int:
@@ -62,8 +64,15 @@ class SmallFile:
         Raises:
             OSError: The disk refused.
         """
-        self._layout.write_blob(self.digest, content)
+        fingerprint = self._layout.write_blob(self.digest, content)
         self.show()
+        self.verified = VerifiedFile(self.paths, self.digest, *fingerprint)
+
+    def reject(self, content: memoryview) -> None:
+        """Throw away bytes that turned out wrong, or keep them in quarantine at the second time."""
+        if self.rejections:
+            self._layout.write_quarantine(self.digest, content)
+        self.rejections += 1
 
     def show(self) -> None:
         """Show content that is in its place in the snapshot."""

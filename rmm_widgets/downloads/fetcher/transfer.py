@@ -288,6 +288,7 @@ class Transfer:
             total_bytes=plan.total_bytes,
             files=tuple(file.path for file in plan.files),
             fetched_bytes=self._control.fetched_bytes,
+            verified=tuple(file.verified for file in self._contents if file.verified is not None),
         )
 
     def _release(self) -> None:

@@ -123,7 +123,7 @@ class Worker:
             file.store(content)
             self._schedule.settle(file)
             return
-        file.rejections += 1
+        file.reject(content)
         self._repeat_or_refuse(file)
 
     def _read_whole(self, file: SmallFile) -> memoryview:

@@ -1,0 +1,69 @@
+"""What a manager does about the files on disk: verifying, repairing, measuring, cleaning up."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from pathlib import Path
+from typing import Any
+
+from .disk_records import DiskUsage, PruneReport
+from .manager_lifetime import ManagerLifetime
+from .runtime.job import Job
+from .types import VerifyReport
+
+__all__ = ["ManagerFiles"]
+
+
+class ManagerFiles(ManagerLifetime):
+    """The part of a `ModelManager` about files."""
+
+    def verify_model(self, model_id: str) -> Job[VerifyReport]:
+        """Read and hash every file of a model and compare with what the Hub published.
+
+        Damaged files are taken out of the cache, and the model is no longer downloaded: `repair_model`, or another
+        download, fetches just these. A model in memory stays there; it counts as damaged once it is unloaded.
+        """
+        self._engine.entry(model_id)
+        return self._background("verify", model_id, lambda _job: self._engine.integrity.verify(model_id))
+
+    def repair_model(self, model_id: str) -> Job[Path]:
+        """Verify a model and fetch what is damaged or missing; the job's result is the folder with its files.
+
+        The job raises `IntegrityError` where the model is damaged and in memory, and what a download raises.
+        """
+        self._engine.entry(model_id)
+
+        async def work(job: Job[Any]) -> Path:
+            del job
+            folder = await self._engine.integrity.repair(model_id)
+            if folder is not None:
+                return folder
+            download = self._job(self._engine.machine.download(model_id), "download", model_id)
+            try:
+                return await download
+            except asyncio.CancelledError:
+                download.cancel()
+                raise
+
+        return self._background("repair", model_id, work)
+
+    def prune(self, *, older_than: float = 7 * 24 * 3600.0) -> Job[PruneReport]:
+        """Remove what interrupted downloads and damage left in the cache, in all repositories.
+
+        Partials, quarantined and temporary files, and huggingface_hub's own unfinished files; never one that a
+        program is working with.
+
+        Args:
+            older_than: Seconds since the last change; younger files stay.
+
+        Raises:
+            ValueError: `older_than` is no number, or below 0.
+        """
+        if not isinstance(older_than, int | float) or isinstance(older_than, bool) or not 0 <= older_than < math.inf:
+            raise ValueError(f"older_than is {older_than!r}; it must be a number of seconds, 0 or more")
+        return self._background("prune", None, lambda _job: self._engine.housekeeping.prune(older_than))
+
+    def disk_usage(self) -> Job[DiskUsage]:
+        """Measure what the models and the rest of the cache take on disk, and what a deletion would free."""
+        return self._background("usage", None, lambda _job: self._engine.housekeeping.usage())
