@@ -257,7 +257,7 @@ class FileTransfer:
         self.show()
         self.verified = VerifiedFile(self.paths, digest, *fingerprint)
 
-    def adopt(self, path: Path) -> None:
+    def adopt(self, path: Path, fingerprint: Fingerprint) -> None:
         """Give verified content that came another way its place, and show it in the snapshot.
 
         Raises:
@@ -266,7 +266,6 @@ class FileTransfer:
         """
         with self._guard:
             self._opened().discard()
-            fingerprint = Fingerprint.of(path.stat())
             path.replace(self._layout.blob(self.digest))
         self._layout.quarantine(self.digest).unlink(missing_ok=True)
         self.show()

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from ....errors import DownloadError, HubUnavailableError, IntegrityError
-from ...digest import file_matches
+from ...digest import file_digest
 from ...spec import FetchSpec
 from ..control import JobControl, StoppedError
 from ..faults import host_of, hub_refusal
@@ -145,11 +145,12 @@ class HubDelivery:
 
         with self._control.local_work():
             file.staged_bytes = file.size
-            if fetched.stat().st_size != file.size or not file_matches(fetched, file.digest, count):
+            computed, fingerprint = file_digest(fetched, file.digest, count)
+            if (computed, fingerprint.size) != (file.digest, file.size):
                 return False
             self._check()
             _sync(fetched)
-            file.adopt(fetched)
+            file.adopt(fetched, fingerprint)
         return True
 
     def _check(self) -> None:
