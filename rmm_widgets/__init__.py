@@ -53,7 +53,9 @@ if TYPE_CHECKING:
     from .runtime.entry import ModelDescription
     from .runtime.job import Job
     from .types import (
+        FileListing,
         HubModel,
+        ListedFile,
         ManagerState,
         ModelCapabilities,
         ModelDownloadProgress,
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
         ModelStatus,
         ModelType,
         Statistics,
+        UpdateOffer,
         VerifyReport,
     )
 
@@ -79,6 +82,7 @@ __all__ = [
     "DownloadProgress",
     "DownloadStalledError",
     "DownloadTimeoutError",
+    "FileListing",
     "FrontEndNotBuiltError",
     "GatedModelError",
     "HealthBadge",
@@ -90,6 +94,7 @@ __all__ = [
     "InvalidConfigError",
     "InvalidModelInfoError",
     "Job",
+    "ListedFile",
     "LoadCancelledError",
     "LoadError",
     "LoadTimeoutError",
@@ -120,6 +125,7 @@ __all__ = [
     "Statistics",
     "UnsafeModelError",
     "UnsupportedModelError",
+    "UpdateOffer",
     "VerifyReport",
     "WorkerDiedError",
     "get_manager",

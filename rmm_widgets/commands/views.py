@@ -6,7 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ..types import HubModel, ModelDownloadProgress, ModelEvent, ModelInfo, Statistics, VerifyReport
+from ..types import (
+    FileListing,
+    HubModel,
+    ModelDownloadProgress,
+    ModelEvent,
+    ModelInfo,
+    Statistics,
+    UpdateOffer,
+    VerifyReport,
+)
 from .render import Column, Message, Table, size
 
 if TYPE_CHECKING:
@@ -16,10 +25,12 @@ __all__ = [
     "duration",
     "event_text",
     "events_table",
+    "files_table",
     "health_table",
     "info_table",
     "model_message",
     "models_table",
+    "offers_table",
     "progress_text",
     "search_table",
     "settings_table",
@@ -28,6 +39,9 @@ __all__ = [
     "verify_message",
 ]
 
+_NAMED_FILES = 8
+"""Files that a line names; the rest is counted."""
+_PATTERNS = ("allow_patterns", "ignore_patterns")
 _NO_MODELS = "No models are registered. `%rmm add REPO` registers one."
 
 
@@ -90,9 +104,10 @@ def health_table(descriptions: Iterable[ModelDescription]) -> Table:
     )
 
 
-def info_table(description: ModelDescription) -> Table:
+def info_table(description: ModelDescription, listing: FileListing | None = None) -> Table:
     """Everything known about one model, a line each; what is empty is left out."""
     info = description.info
+    files, left_out = _files_rows(info, listing) if listing else ("", "")
     pairs = (
         ("id", info.model_id),
         ("type", info.model_type.value),
@@ -104,13 +119,20 @@ def info_table(description: ModelDescription) -> Table:
         ("health", " ".join(filter(None, (description.health.value, description.health_reason)))),
         ("on disk", size(description.size_on_disk)),
         ("estimate", size(info.total_size_estimate)),
+        ("files", files),
+        ("left out", left_out),
+        *((name.replace("_", " "), ", ".join(info.metadata.get(name) or ())) for name in _PATTERNS),
         ("memory", size(description.memory_bytes)),
         ("runs in", ", ".join(filter(None, (description.placement, description.device)))),
         ("pinned", "yes" if description.pinned else ""),
         ("config", settings_text(description.config)),
         ("error", description.error),
         ("what to do", description.hint),
-        *((key, str(value)) for key, value in info.metadata.items() if key != "commit" and _is_plain(value)),
+        *(
+            (key.replace("_", " "), str(value))
+            for key, value in info.metadata.items()
+            if key != "commit" and _is_plain(value)
+        ),
     )
     rows = tuple((name, value) for name, value in pairs if value not in {"", "-"})
     return Table(columns=(Column("field"), Column("value")), rows=rows)
@@ -118,6 +140,62 @@ def info_table(description: ModelDescription) -> Table:
 
 def _is_plain(value: object) -> bool:
     return isinstance(value, str | int | float)
+
+
+def _files_rows(info: ModelInfo, listing: FileListing) -> tuple[str, str]:
+    """The chosen files and those left out, each in one line that names some of them."""
+    chosen = [file for file in listing.files if file.chosen]
+    left_out = [file for file in listing.files if not file.chosen]
+    whole = not listing.unlisted
+    count = len(chosen) if whole else max(info.file_count_estimate, len(chosen))
+    total = sum(file.size for file in chosen) if whole else info.total_size_estimate
+    others = len(left_out) if whole else len(listing.files) + listing.unlisted - count
+    return (
+        _named([file.path for file in chosen], count, f"{count} files, {size(total)}: "),
+        _named([f"{file.path} ({file.reason})" for file in left_out], others, ""),
+    )
+
+
+def _named(names: Sequence[str], count: int, before: str) -> str:
+    if not names:
+        return ""
+    shown = list(names[:_NAMED_FILES])
+    more = [f"and {count - len(shown)} more"] if count > len(shown) else []
+    return before + ", ".join([*shown, *more])
+
+
+def files_table(listing: FileListing) -> Table:
+    """All files of a model: what becomes of each and how it is checked."""
+    source = {"disk": "on disk", "hub": "on the Hub", "registry": "as seen at registration"}[listing.source]
+    more = f"; {listing.unlisted} more" if listing.unlisted else ""
+    return Table(
+        columns=(Column("file"), Column("size", "right"), Column("download"), Column("check"), Column("on disk")),
+        rows=tuple(
+            (
+                each.path,
+                size(each.size),
+                "yes" if each.chosen else f"no: {each.reason}",
+                each.digest or "-",
+                "yes" if each.on_disk else "no",
+            )
+            for each in listing.files
+        ),
+        caption=f"{listing.model_id}, {source}{more}, commit {listing.commit or 'unknown'}",
+        empty=f"Nothing is known of the files of {listing.model_id}.",
+    )
+
+
+def offers_table(offers: Iterable[UpdateOffer], failures: Sequence[str] = ()) -> Table:
+    """The models whose branch has moved on; what could not be asked stands below."""
+    rows = tuple((each.model_id, each.revision, each.commit, each.newer_commit) for each in offers)
+    advice = ["%rmm update ID accepts the newer commit."] if rows else []
+    empty = "Nothing newer was found." if not failures else "\n".join(failures)
+    return Table(
+        columns=(Column("id"), Column("revision"), Column("commit"), Column("newer commit")),
+        rows=rows,
+        caption="\n".join([*advice, *failures]),
+        empty=empty,
+    )
 
 
 def model_message(info: ModelInfo) -> Message:

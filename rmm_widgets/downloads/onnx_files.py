@@ -28,7 +28,7 @@ _VARIANT = re.compile(
     re.IGNORECASE,
 )
 _DEVICE = re.compile(
-    r"(?P<folder>(?:^|.*?/)(?P<kind>cpu|cuda|directml|dml|gpu|web|npu|qnn|rocm|tensorrt)[\w-]*)/", re.I
+    r"(?P<folder>(?:^|.*?/)(?P<kind>cpu|cuda|directml|dml|gpu|web|npu|qnn|rocm|tensorrt)[\w-]*)/", re.IGNORECASE
 )
 _PART = re.compile(r"merged|past|encoder|decoder|prefill|init|embed|head", re.IGNORECASE)
 _SUFFIX = ".onnx"

@@ -9,11 +9,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .failures import hub_error, hub_url, is_transient, retry_after
 
-__all__ = ["TIMEOUT", "get_file", "get_json", "with_retries"]
+if TYPE_CHECKING:
+    from huggingface_hub.utils import httpx
+
+__all__ = ["TIMEOUT", "get_bytes", "get_file", "get_json", "with_retries"]
 
 TIMEOUT = 15.0
 """Seconds without an answer, after which a request has failed."""
@@ -58,13 +61,22 @@ def with_retries(
 
 def get_json(path: str, params: Mapping[str, Any], *, endpoint: str | None, token: str | bool | None) -> Any:
     """The JSON answer of one GET below the endpoint, decoded; no retry. Raises what the client raises."""
+    return _get(path, params, endpoint, token).json()
+
+
+def get_bytes(path: str, params: Mapping[str, Any], *, endpoint: str | None, token: str | bool | None) -> bytes:
+    """The body of one GET below the endpoint; no retry. Raises what the client raises."""
+    return _get(path, params, endpoint, token).content
+
+
+def _get(path: str, params: Mapping[str, Any], endpoint: str | None, token: str | bool | None) -> httpx.Response:
     from huggingface_hub import get_session, hf_raise_for_status
 
     response = get_session().get(
         f"{hub_url(endpoint)}/{path}", params=dict(params), headers=_headers(token), timeout=TIMEOUT
     )
     hf_raise_for_status(response)
-    return response.json()
+    return response
 
 
 def get_file(

@@ -9,6 +9,7 @@ from .entry import Entry
 from .threads import CoroutineThread
 
 if TYPE_CHECKING:
+    from ..downloads.cache import Snapshot
     from .engine import Engine
 
 __all__ = ["Disk"]
@@ -35,17 +36,31 @@ class Disk:
             self._engine.machine.set_on_disk(entry.info.model_id, present)
             self._engine.settle(entry.info.model_id)
 
-    async def _files_of(self, entry: Entry) -> bool:
-        from ..downloads.cache import find_snapshot
-
-        cache, repo_id, revision = self._engine.settings.cache, entry.info.repo_id, entry.commit or entry.info.version
-        found = await self._engine.in_thread(lambda: find_snapshot(cache, repo_id, revision), "disk")
+    async def _files_of(self, entry: Entry) -> bool | None:
+        """Whether every chosen file is there; None where the answer came too late to be of use."""
+        info, commit = entry.info, entry.commit
+        found = await self._engine.in_thread(lambda: self.find(entry), "disk")
+        if entry.info is not info or entry.commit != commit:
+            return None  # a download or another registration was faster
         entry.snapshot = str(found.path) if found else None
         entry.size_on_disk = found.size if found else 0
         if found and found.commit != entry.commit:
             entry.commit = found.commit
             self._engine.on_commit(entry)
         return found is not None
+
+    def find(self, entry: Entry) -> Snapshot | None:
+        """The complete snapshot of a model, None where there is none; reads the disk."""
+        from ..downloads.cache import find_snapshot
+
+        info = entry.info
+        return find_snapshot(
+            self._engine.settings.cache,
+            info.repo_id,
+            entry.commit or info.version,
+            allow_patterns=info.allow_patterns,
+            ignore_patterns=info.ignore_patterns,
+        )
 
     async def _custom_available(self, entry: Entry) -> bool | None:
         """What a custom model says of itself; None where it takes its time, and is looked at again later."""

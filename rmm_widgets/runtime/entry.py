@@ -91,6 +91,11 @@ class Entry:
     commit: str | None = None
     registered_at: datetime | None = None
 
+    updating: bool = False
+    """A download of a newer commit was asked for and has not ended; `commit` is the older one until it has."""
+    old_on_disk: bool = False
+    """Whether the files of the older commit were all there when the update began."""
+
     snapshot: str | None = None
     size_on_disk: int = 0
     progress: ModelDownloadProgress | None = None
