@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from .. import names
 from ..errors import InvalidCommandError, RMMError
 from ..types import ModelType, UpdateOffer
 from .jobs import jobs_result
 from .render import Message, size
 from .spec import Argument, Command, CommandResult, Context, Listing
-from .views import files_table, info_table, models_table, offers_table, search_table
+from .views import files_table, info_table, models_table, newer_commit_text, offers_table, search_table
 from .waiting import wait_for
 
 __all__ = ["COMMANDS"]
@@ -64,9 +66,8 @@ def _add(
         return CommandResult(job, Message(f"Looking at {repo_id}."))
     info = wait_for(job)
     told = f"Registered {info.model_id}: {info.model_type.value}, {size(info.total_size_estimate)}."
-    if newer := info.metadata.get("newer_commit"):
-        told += f" It stays on commit {info.metadata['commit']}; a newer one is {newer}."
-        return CommandResult(info, Message(f"{told} %rmm update {info.model_id} accepts it."))
+    if newer := newer_commit_text(info):
+        return CommandResult(info, Message(f"{told} {newer}"))
     return CommandResult(info, Message(f"{told} %rmm download {info.model_id} fetches it."))
 
 
@@ -91,8 +92,8 @@ def _info(context: Context, *, model_id: str, files: bool) -> CommandResult:
     if files:
         document = files_table(listing)
         return CommandResult(Listing(list(listing.files), document), document)
-    description = manager.describe(model_id)
-    return CommandResult(description, info_table(description, listing))
+    description = msgspec.structs.replace(manager.describe(model_id), files=listing)
+    return CommandResult(description, info_table(description))
 
 
 def _outdated(context: Context, *, model_id: str | None) -> CommandResult:

@@ -30,6 +30,7 @@ __all__ = [
     "info_table",
     "model_message",
     "models_table",
+    "newer_commit_text",
     "offers_table",
     "progress_text",
     "search_table",
@@ -104,10 +105,10 @@ def health_table(descriptions: Iterable[ModelDescription]) -> Table:
     )
 
 
-def info_table(description: ModelDescription, listing: FileListing | None = None) -> Table:
+def info_table(description: ModelDescription) -> Table:
     """Everything known about one model, a line each; what is empty is left out."""
     info = description.info
-    files, left_out = _files_rows(info, listing) if listing else ("", "")
+    files, left_out = _files_rows(info, description.files) if description.files else ("", "")
     pairs = (
         ("id", info.model_id),
         ("type", info.model_type.value),
@@ -199,12 +200,24 @@ def offers_table(offers: Iterable[UpdateOffer], failures: Sequence[str] = ()) ->
 
 
 def model_message(info: ModelInfo) -> Message:
-    """What was found out about a model when it was registered, in three lines."""
+    """What was found out about a model when it was registered, in a few lines."""
     files = f"{info.file_count_estimate} files" if info.file_count_estimate else ""
     facts = (info.model_type.value, files, size(info.total_size_estimate), str(info.metadata.get("licence") or ""))
     source = info.repo_id + (f"@{info.version}" if info.version else "")
-    lines = (f"{info.model_id}: {', '.join(fact for fact in facts if fact not in {'', '-'})}", info.description, source)
+    first = f"{info.model_id}: {', '.join(fact for fact in facts if fact not in {'', '-'})}"
+    lines = (first, info.description, source, newer_commit_text(info))
     return Message("\n".join(line for line in lines if line))
+
+
+def newer_commit_text(info: ModelInfo) -> str:
+    """What to say of a model whose branch has moved on; empty where nothing is known of that."""
+    newer = info.metadata.get("newer_commit")
+    if not newer:
+        return ""
+    return (
+        f"It stays on commit {info.metadata.get('commit')}; a newer one is {newer}. "
+        f"%rmm update {info.model_id} accepts it."
+    )
 
 
 def statistics_table(statistics: Statistics) -> Table:

@@ -15,6 +15,7 @@ from ..errors import InvalidModelInfoError, ModelNotAvailableError, RMMError
 from ..health import HealthTracker
 from ..lifecycle.states import ModelState, Stage, public_status
 from ..types import (
+    FileListing,
     FrozenDict,
     ModelDownloadProgress,
     ModelHealth,
@@ -40,7 +41,11 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything there is to show about one model at one moment."""
+    """Everything there is to show about one model at one moment.
+
+    Attributes:
+        files: The files of its repository, only where they were asked for (`list_files`).
+    """
 
     info: ModelInfo
     stage: Stage
@@ -63,6 +68,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     progress: ModelDownloadProgress | None
     instance: ModelInstance | None
     generation: int
+    files: FileListing | None = None
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
