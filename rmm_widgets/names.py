@@ -25,7 +25,15 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REVISION = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./@+-]*[A-Za-z0-9_@+-])?")
 _WINDOWS_DEVICES = frozenset(
-    ["con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))]
+    [
+        "con",
+        "prn",
+        "aux",
+        "nul",
+        "conin$",
+        "conout$",
+        *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789¹²³"),
+    ]
 )
 
 
@@ -113,7 +121,7 @@ def check_file_path(path: object) -> str:
             raise ValueError(f"file path {_short(path)} would leave its folder")
         if len(part.encode()) > MAX_PATH_PART or part != part.rstrip(". ") or part != part.lstrip(" "):
             raise ValueError(f"file path {_short(path)} has a part that some systems cannot store")
-        if part.split(".")[0].lower() in _WINDOWS_DEVICES or any(c in part for c in '<>"|?*'):
+        if part.split(".")[0].rstrip(" ").lower() in _WINDOWS_DEVICES or any(c in part for c in '<>"|?*'):
             raise ValueError(f"file path {_short(path)} has a part that Windows reserves")
     return path
 

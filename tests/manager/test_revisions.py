@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from huggingface_hub import close_session
@@ -292,3 +293,49 @@ def test_D13_what_changes_upstream_midway_changes_nothing_here(manager: ModelMan
     assert manager.describe("model").commit == first
     asked = {request.path for request in empty_hub.requests if "/resolve/" in request.path}
     assert all(f"/resolve/{first}/" in each for each in asked), "every file is asked for at one commit"
+
+
+def test_D13_a_repository_replaced_midway_leaves_nothing_of_two_histories(
+    manager: ModelManager, empty_hub: DemoHub
+) -> None:
+    files = {f"part-{n}.safetensors": content(MIB, n) for n in range(6)}
+    empty_hub.add(REPO, files)
+    manager.register_model(info("model", repo_id=REPO))
+    empty_hub.rate = 4 * MIB
+    job = manager.download_model("model")
+    wait_until(lambda: (p := manager.get_download_progress("model")) is not None and p.downloaded_bytes > MIB)
+    empty_hub.remove(REPO)
+    others = {name: content(MIB, n + 100) for n, name in enumerate(files)}
+    second = empty_hub.add(REPO, {**others, "new.txt": b"new owner"})
+    empty_hub.rate = None
+    if job.exception(LONG) is not None:  # else every address was known already, and all bytes are of the first
+        assert isinstance(job.exception(), DownloadError)
+        assert not manager.is_model_available("model")
+        path = manager.download_model("model").result(LONG)
+        assert path.name == second
+        assert {name: (path / name).read_bytes() for name in others} == others
+    else:
+        assert {name: (job.result() / name).read_bytes() for name in files} == files
+    assert manager.verify_model("model").result(LONG).ok
+
+
+def test_D19_each_of_five_files_may_fail_and_only_that_one_is_fetched_again(
+    make_manager: Callable[..., ModelManager], empty_hub: DemoHub, tmp_path: Path
+) -> None:
+    files = {f"part-{n}.safetensors": content(50_000, n) for n in range(4)} | {"config.json": b"{}"}
+    empty_hub.add(REPO, files)
+    for position, failing in enumerate(files):
+        manager = make_manager(cache_dir=tmp_path / f"cache-{position}", data_dir=tmp_path / f"data-{position}")
+        manager.register_model(info("model", repo_id=REPO))
+        empty_hub.inject(Fault(path=failing, origin="hub", status=403))
+        with pytest.raises(DownloadError):
+            manager.download_model("model").result(LONG)
+        assert manager.get_model_status("model") is ModelStatus.ERROR
+        kept = {f.path for f in manager.list_files("model").result(LONG).files if f.on_disk}
+        assert kept == set(files) - {failing}, "the others are finished and stay"
+        empty_hub.clear_faults()
+        empty_hub.reset_log()
+        path = manager.download_model("model").result(LONG)
+        assert {request.file for request in empty_hub.requests if request.file} == {failing}
+        assert {name: (path / name).read_bytes() for name in files} == files
+        manager.close()
