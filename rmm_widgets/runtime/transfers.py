@@ -143,6 +143,9 @@ class Transfers:
             raise await engine.revisions.refused(entry, error) from None
         report.flush()
         engine.revisions.fetched(entry, result)
+        if (entry.info.allow_patterns, entry.info.ignore_patterns) != (info.allow_patterns, info.ignore_patterns):
+            # Other files were asked for meanwhile: once this download has ended, the disk will tell.
+            engine.loop.spawn(engine.disk.look(entry), name=f"look at {info.model_id}")
         engine.bytes_downloaded += result.fetched_bytes
 
     async def _custom(self, entry: Entry, run: int) -> None:

@@ -137,6 +137,18 @@ def test_other_patterns_ask_for_other_files(manager: ModelManager, empty_hub: De
     assert not manager.is_model_available("many"), "the automatic choice wants others"
 
 
+def test_patterns_that_change_during_a_download(manager: ModelManager, empty_hub: DemoHub) -> None:
+    manager.register_model(info("many", repo_id=REPO, metadata={"allow_patterns": ["*Q4*"]}))
+    held = empty_hub.inject(Fault(path="m-Q4_K_M.gguf", latency=0.5))
+    job = manager.download_model("many")
+    wait_until(lambda: held.used > 0)
+    manager.register_model(info("many", repo_id=REPO, metadata={"allow_patterns": ["*.gguf"]}))
+    job.result(LONG)
+    wait_until(lambda: not manager.is_model_available("many"))
+    assert on_disk(manager.download_model("many").result(LONG)) == ["m-Q4_K_M.gguf", "m-Q8_0.gguf"]
+    assert manager.is_model_available("many")
+
+
 def test_two_models_of_one_repository_with_other_files(manager: ModelManager) -> None:
     manager.register_from_hub(REPO, model_id="q4", allow_patterns=["*Q4*"]).result(LONG)
     manager.register_from_hub(REPO, model_id="q8", allow_patterns=["*Q8*"]).result(LONG)
