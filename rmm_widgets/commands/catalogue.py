@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -39,8 +39,8 @@ def _add(
     repo: str,
     model_id: str | None,
     model_type: str | None,
-    allow_patterns: list[str],
-    ignore_patterns: list[str],
+    allow_patterns: Sequence[str] = (),
+    ignore_patterns: Sequence[str] = (),
 ) -> CommandResult:
     repo_id, _, revision = repo.partition("@")
     try:
@@ -82,7 +82,7 @@ def _list(context: Context) -> CommandResult:
     return CommandResult(Listing(models, document), document)
 
 
-def _info(context: Context, *, model_id: str, files: bool) -> CommandResult:
+def _info(context: Context, *, model_id: str, files: bool = False) -> CommandResult:
     manager = context.manager
     if not context.may_wait:
         if files:
@@ -114,7 +114,7 @@ def _outdated(context: Context, *, model_id: str | None) -> CommandResult:
     return CommandResult(Listing(offers, document), document)
 
 
-def _update(context: Context, *, model_id: str, wait: bool) -> CommandResult:
+def _update(context: Context, *, model_id: str, wait: bool = False) -> CommandResult:
     job = context.manager.update_model(model_id)
     if wait:
         wait_for(job)
