@@ -55,7 +55,9 @@ if TYPE_CHECKING:
     from .runtime.job import Job
     from .types import (
         FileCheck,
+        FileListing,
         HubModel,
+        ListedFile,
         ManagerState,
         ModelCapabilities,
         ModelDownloadProgress,
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
         ModelStatus,
         ModelType,
         Statistics,
+        UpdateOffer,
         VerifyReport,
     )
 
@@ -83,6 +86,7 @@ __all__ = [
     "DownloadStalledError",
     "DownloadTimeoutError",
     "FileCheck",
+    "FileListing",
     "FrontEndNotBuiltError",
     "GatedModelError",
     "HealthBadge",
@@ -94,6 +98,7 @@ __all__ = [
     "InvalidConfigError",
     "InvalidModelInfoError",
     "Job",
+    "ListedFile",
     "LoadCancelledError",
     "LoadError",
     "LoadTimeoutError",
@@ -128,6 +133,7 @@ __all__ = [
     "Statistics",
     "UnsafeModelError",
     "UnsupportedModelError",
+    "UpdateOffer",
     "VerifyReport",
     "WorkerDiedError",
     "get_manager",

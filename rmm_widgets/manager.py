@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -20,6 +20,7 @@ from .runtime.entry import CustomSource, Isolation, LoadOptions
 from .runtime.job import Job
 from .runtime.transfers import ProgressCallback
 from .types import (
+    FileListing,
     HubModel,
     ModelEvent,
     ModelHealth,
@@ -27,6 +28,7 @@ from .types import (
     ModelInstance,
     ModelStatus,
     ModelType,
+    UpdateOffer,
     freeze,
 )
 
@@ -90,16 +92,26 @@ class ModelManager(ManagerFiles, ManagerReading):
         model_id: str | None = None,
         revision: str | None = None,
         model_type: ModelType | str | None = None,
+        allow_patterns: Sequence[str] | None = None,
+        ignore_patterns: Sequence[str] | None = None,
     ) -> Job[ModelInfo]:
         """Look at a repository on the Hub and register it: type, size, files, commit, licence, tags.
+
+        A model that is known and on disk stays on its commit; where the branch has moved, the info's metadata
+        says so (`"commit"` and `"newer_commit"`), and `update_model` accepts it.
+
+        Args:
+            allow_patterns: Globs of the files to download, in place of the automatic choice.
+            ignore_patterns: Globs of files never to download.
 
         The job raises `RepositoryNotFoundError`, `RevisionNotFoundError`, `GatedModelError`,
         `HubUnavailableError`, `UnsupportedModelError` (its type cannot be told: pass `model_type`), or
         `ModelAlreadyRegisteredError`.
         """
-        from .hub.catalogue import inspect
+        from .hub.catalogue import check_request, inspect
 
         async def work(job: Job[Any]) -> ModelInfo:
+            check_request(repo_id, revision, model_id, model_type, allow_patterns, ignore_patterns)
             settings = self._engine.settings
             token = await self._engine.in_thread(settings.access_token, "login")
             info = await self._engine.in_thread(
@@ -108,13 +120,15 @@ class ModelManager(ManagerFiles, ManagerReading):
                     revision=revision,
                     model_id=model_id,
                     model_type=model_type,
+                    allow_patterns=allow_patterns,
+                    ignore_patterns=ignore_patterns,
                     endpoint=settings.hub,
                     token=token or False,
                 ),
                 "inspect",
             )
             job.name_model(info.model_id)
-            return await self._registrar.register(info, None, replace=False)
+            return await self._registrar.register_seen(info)
 
         return self._background("register", model_id, work)
 
@@ -203,6 +217,44 @@ class ModelManager(ManagerFiles, ManagerReading):
     def resume_download(self, model_id: str) -> Job[Path]:
         """Go on with a paused or cancelled download; the same as `download_model`."""
         return self.download_model(model_id)
+
+    def check_update(self, model_id: str) -> Job[UpdateOffer | None]:
+        """Ask the Hub whether a model's branch or tag has moved on since it was downloaded; one request.
+
+        The job's result is None where it has not, and where it cannot (nothing downloaded yet, or registered at
+        a commit). Nothing is changed: `update_model` accepts the offer.
+        """
+        self._engine.entry(model_id)
+        return self._background("check", model_id, lambda _job: self._engine.revisions.check(model_id))
+
+    def update_model(self, model_id: str) -> Job[Path]:
+        """Download the commit that a model's branch or tag names now, and record it; the job is a download's.
+
+        Also the way to accept a repository whose history was rewritten. Until all files are there, the older
+        commit stays recorded; a failed or cancelled update leaves it usable.
+
+        Raises:
+            ModelNotRegisteredError: The id is unknown.
+            DownloadError: The model is in memory or being downloaded, or is registered at a commit.
+        """
+
+        def start() -> Job[Path]:
+            return self._job(self._engine.revisions.update(model_id), "download", model_id)
+
+        return self._call(start)
+
+    def list_files(self, model_id: str, *, local_only: bool = False) -> Job[FileListing]:
+        """All files of a model's repository: size, chosen or why not, how each is checked, whether it is on disk.
+
+        Read from the cache where that has a record of them, else asked of the Hub in one request.
+
+        Args:
+            local_only: Ask nobody; where the cache knows nothing, what was seen at registration.
+        """
+        self._engine.entry(model_id)
+        return self._background(
+            "list", model_id, lambda _job: self._engine.revisions.list_files(model_id, local_only=local_only)
+        )
 
     # Loading
 

@@ -9,19 +9,31 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from typing import cast
 
 MAX_MODEL_ID = 200
 MAX_REPO_ID = 96
 MAX_REVISION = 255
 MAX_PATH = 1024
 MAX_PATH_PART = 200
+MAX_PATTERNS = 100
+MAX_PATTERN = 256
 
 _REPO_PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REVISION = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./@+-]*[A-Za-z0-9_@+-])?")
 _WINDOWS_DEVICES = frozenset(
-    ["con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))]
+    [
+        "con",
+        "prn",
+        "aux",
+        "nul",
+        "conin$",
+        "conout$",
+        *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789¹²³"),
+    ]
 )
 
 
@@ -109,6 +121,19 @@ def check_file_path(path: object) -> str:
             raise ValueError(f"file path {_short(path)} would leave its folder")
         if len(part.encode()) > MAX_PATH_PART or part != part.rstrip(". ") or part != part.lstrip(" "):
             raise ValueError(f"file path {_short(path)} has a part that some systems cannot store")
-        if part.split(".")[0].lower() in _WINDOWS_DEVICES or any(c in part for c in '<>"|?*'):
+        if part.split(".")[0].rstrip(" ").lower() in _WINDOWS_DEVICES or any(c in part for c in '<>"|?*'):
             raise ValueError(f"file path {_short(path)} has a part that Windows reserves")
     return path
+
+
+def check_patterns(patterns: object, what: str) -> tuple[str, ...]:
+    """Globs over the paths of a repository, as `allow_patterns` and `ignore_patterns` take them."""
+    if isinstance(patterns, str | bytes) or not isinstance(patterns, Sequence):
+        raise ValueError(f"{what} must be a list of patterns, not {type(patterns).__name__}")
+    given = tuple(cast("Sequence[object]", patterns))
+    if not 1 <= len(given) <= MAX_PATTERNS:
+        raise ValueError(f"{what} holds {len(given)} patterns; it must be 1 to {MAX_PATTERNS}")
+    for pattern in given:
+        if not isinstance(pattern, str) or not pattern.strip() or len(pattern) > MAX_PATTERN or _has_control(pattern):
+            raise ValueError(f"{_short(pattern)} in {what} is not a pattern; write one like '*.json'")
+    return cast("tuple[str, ...]", given)

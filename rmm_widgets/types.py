@@ -20,8 +20,10 @@ __all__ = [
     "CheckMethod",
     "DownloadPhase",
     "FileCheck",
+    "FileListing",
     "FrozenDict",
     "HubModel",
+    "ListedFile",
     "ManagerState",
     "ModelCapabilities",
     "ModelDownloadProgress",
@@ -33,6 +35,7 @@ __all__ = [
     "ModelStatus",
     "ModelType",
     "Statistics",
+    "UpdateOffer",
     "VerifyReport",
     "freeze",
     "thaw",
@@ -134,7 +137,8 @@ class ModelInfo(msgspec.Struct, frozen=True, dict=False):
         file_count_estimate: Files to download, 0 where unknown.
         version: Branch, tag or commit to use; None is the repository's default branch.
         tags: Free words.
-        metadata: Plain data (JSON types) with anything else worth keeping.
+        metadata: Plain data (JSON types) with anything else worth keeping. Lists of globs under
+            `"allow_patterns"` and `"ignore_patterns"` take the place of the automatic choice of files.
 
     Raises:
         InvalidModelInfoError: A field is missing or malformed.
@@ -166,10 +170,23 @@ class ModelInfo(msgspec.Struct, frozen=True, dict=False):
                 raise ValueError(f"description must be text, not {type(self.description).__name__}")
             _set(self, "tags", _tags(self.tags))
             _set(self, "metadata", _metadata(self.metadata))
+            for name in ("allow_patterns", "ignore_patterns"):
+                if name in self.metadata:
+                    names.check_patterns(self.metadata[name], name)
         except ValueError as error:
             raise InvalidModelInfoError(
                 str(error), model_id=given, hint="See help(rmm_widgets.ModelInfo) for the fields."
             ) from None
+
+    @property
+    def allow_patterns(self) -> tuple[str, ...] | None:
+        """Globs of the files to download; None where the automatic choice holds."""
+        return self.metadata.get("allow_patterns")
+
+    @property
+    def ignore_patterns(self) -> tuple[str, ...] | None:
+        """Globs of files never to download, None for none."""
+        return self.metadata.get("ignore_patterns")
 
 
 _set = msgspec.structs.force_setattr
@@ -321,6 +338,52 @@ class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
     def weak(self) -> tuple[str, ...]:
         """Paths of the files for which no sha256 was published."""
         return tuple(file.path for file in self.files if file.weak)
+
+
+class ListedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of a repository.
+
+    Attributes:
+        size: Bytes.
+        chosen: Whether a download of the model takes it.
+        reason: Why it is left out, in a few words; empty for a chosen one.
+        digest: What its content is checked against; "" where nobody published that.
+        on_disk: Whether it is in the cache with this size.
+    """
+
+    path: str
+    size: int
+    chosen: bool
+    reason: str = ""
+    digest: Literal["sha256", "git-sha1", ""] = ""
+    on_disk: bool = False
+
+
+class FileListing(msgspec.Struct, frozen=True, kw_only=True):
+    """The files of a model's repository.
+
+    Attributes:
+        commit: The commit that was looked at, None where nothing is known yet.
+        source: "disk" or "hub"; "registry" for what was seen at registration, which may be cut short.
+        files: In the order of their paths.
+        unlisted: Files that a listing cut short does not name.
+    """
+
+    model_id: str
+    commit: str | None
+    source: Literal["disk", "hub", "registry"]
+    files: tuple[ListedFile, ...]
+    unlisted: int = 0
+
+
+class UpdateOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """A branch or tag has moved on since a model was downloaded; `update_model` accepts the newer commit."""
+
+    model_id: str
+    repo_id: str
+    revision: str
+    commit: str
+    newer_commit: str
 
 
 class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True):

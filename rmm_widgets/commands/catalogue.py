@@ -1,16 +1,19 @@
-"""Commands about what is known: search, add, ls, info, rm."""
+"""Commands about what is known: search, add, ls, info, outdated, update, rm."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from .. import names
-from ..errors import InvalidCommandError
-from ..types import ModelType
+from ..errors import InvalidCommandError, RMMError
+from ..types import ModelType, UpdateOffer
+from .jobs import jobs_result
 from .render import Message, size
 from .spec import Argument, Command, CommandResult, Context, Listing
-from .views import info_table, models_table, search_table
+from .views import files_table, info_table, models_table, newer_commit_text, offers_table, search_table
 from .waiting import wait_for
 
 __all__ = ["COMMANDS"]
@@ -30,7 +33,15 @@ def _search(context: Context, *, query: list[str], model_type: str | None, limit
     return CommandResult(Listing(found, document), document)
 
 
-def _add(context: Context, *, repo: str, model_id: str | None, model_type: str | None) -> CommandResult:
+def _add(
+    context: Context,
+    *,
+    repo: str,
+    model_id: str | None,
+    model_type: str | None,
+    allow_patterns: Sequence[str] = (),
+    ignore_patterns: Sequence[str] = (),
+) -> CommandResult:
     repo_id, _, revision = repo.partition("@")
     try:
         names.check_repo_id(repo_id)
@@ -38,6 +49,9 @@ def _add(context: Context, *, repo: str, model_id: str | None, model_type: str |
             names.check_revision(revision)
         if model_id is not None:
             names.check_model_id(model_id)
+        for option, patterns in (("--include", allow_patterns), ("--exclude", ignore_patterns)):
+            if patterns:
+                names.check_patterns(patterns, option)
     except ValueError as error:
         raise InvalidCommandError(str(error), hint="Write %rmm add OWNER/NAME or OWNER/NAME@REVISION.") from None
     job = context.manager.register_from_hub(
@@ -45,11 +59,15 @@ def _add(context: Context, *, repo: str, model_id: str | None, model_type: str |
         model_id=model_id,
         revision=revision or None,
         model_type=ModelType(model_type) if model_type else None,
+        allow_patterns=allow_patterns or None,
+        ignore_patterns=ignore_patterns or None,
     )
     if not context.may_wait:
         return CommandResult(job, Message(f"Looking at {repo_id}."))
     info = wait_for(job)
     told = f"Registered {info.model_id}: {info.model_type.value}, {size(info.total_size_estimate)}."
+    if newer := newer_commit_text(info):
+        return CommandResult(info, Message(f"{told} {newer}"))
     return CommandResult(info, Message(f"{told} %rmm download {info.model_id} fetches it."))
 
 
@@ -64,9 +82,43 @@ def _list(context: Context) -> CommandResult:
     return CommandResult(Listing(models, document), document)
 
 
-def _info(context: Context, *, model_id: str) -> CommandResult:
-    description = context.manager.describe(model_id)
+def _info(context: Context, *, model_id: str, files: bool = False) -> CommandResult:
+    manager = context.manager
+    if not context.may_wait:
+        if files:
+            return CommandResult(manager.list_files(model_id), Message(f"Looking at the files of {model_id}."))
+        return CommandResult(manager.describe(model_id), info_table(manager.describe(model_id)))
+    listing = wait_for(manager.list_files(model_id, local_only=not files))
+    if files:
+        document = files_table(listing)
+        return CommandResult(Listing(list(listing.files), document), document)
+    description = msgspec.structs.replace(manager.describe(model_id), files=listing)
     return CommandResult(description, info_table(description))
+
+
+def _outdated(context: Context, *, model_id: str | None) -> CommandResult:
+    manager = context.manager
+    jobs = [manager.check_update(each) for each in ([model_id] if model_id else manager.get_all_models())]
+    if not context.may_wait:
+        return jobs_result(jobs, "Asking the Hub about")
+    offers: list[UpdateOffer] = []
+    failures: list[str] = []
+    for job in jobs:
+        try:
+            offers += filter(None, [wait_for(job)])
+        except RMMError as error:
+            if model_id is not None:
+                raise
+            failures.append(f"{job.model_id}: {error.message}")
+    document = offers_table(offers, failures)
+    return CommandResult(Listing(offers, document), document)
+
+
+def _update(context: Context, *, model_id: str, wait: bool = False) -> CommandResult:
+    job = context.manager.update_model(model_id)
+    if wait:
+        wait_for(job)
+    return jobs_result([job], "Updated" if wait else "Updating")
 
 
 def _remove(context: Context, *, model_id: str, files: bool) -> CommandResult:
@@ -98,6 +150,18 @@ COMMANDS = (
             Argument(name="repo", help="OWNER/NAME, or OWNER/NAME@REVISION"),
             Argument(name="--as", target="model_id", help="the model's id here; by default the repository's name"),
             _TYPE,
+            Argument(
+                name="--include",
+                target="allow_patterns",
+                many=True,
+                help="only files that match this glob, in place of the automatic choice; once for each glob",
+            ),
+            Argument(
+                name="--exclude",
+                target="ignore_patterns",
+                many=True,
+                help="no files that match this glob; once for each glob",
+            ),
         ),
         adds=_added_id,
     ),
@@ -106,8 +170,29 @@ COMMANDS = (
         name="info",
         help="Show everything about a model",
         run=_info,
-        arguments=(Argument(name="id", target="model_id", kind="model", help="the model"),),
+        arguments=(
+            Argument(name="id", target="model_id", kind="model", help="the model"),
+            Argument(name="--files", kind="switch", help="all files: chosen or why not, and how each is checked"),
+        ),
         as_json=True,
+    ),
+    Command(
+        name="outdated",
+        help="Ask the Hub which models have a newer commit",
+        run=_outdated,
+        arguments=(
+            Argument(name="id", target="model_id", kind="model", required=False, help="the model; all by default"),
+        ),
+        as_json=True,
+    ),
+    Command(
+        name="update",
+        help="Fetch the newer commit of a model, and accept it",
+        run=_update,
+        arguments=(
+            Argument(name="id", target="model_id", kind="model", help="the model"),
+            Argument(name="--wait", kind="switch", help="return when it is done; interrupting ends the wait only"),
+        ),
     ),
     Command(
         name="rm",

@@ -37,7 +37,7 @@ def _candidates(
         return option.choices
     if fragment.startswith("-"):
         given = set(words)
-        return [each.name for each in command.all_arguments if each.is_option and each.name not in given]
+        return [each.name for each in command.all_arguments if each.is_option and (each.many or each.name not in given)]
     return _positional(command, words[1:], table, model_ids)
 
 

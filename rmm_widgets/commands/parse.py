@@ -179,7 +179,10 @@ def _add(parser: argparse.ArgumentParser, argument: Argument) -> None:
         return
     choices = argument.choices or None
     if argument.is_option:
-        parser.add_argument(argument.name, dest=argument.keyword, type=_converter(argument), choices=choices)
+        action = "append" if argument.many else "store"
+        parser.add_argument(
+            argument.name, dest=argument.keyword, action=action, type=_converter(argument), choices=choices
+        )
         return
     repeat = ("+" if argument.required else "*") if argument.many else (None if argument.required else "?")
     parser.add_argument(

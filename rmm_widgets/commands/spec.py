@@ -31,7 +31,7 @@ class Argument(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: What the user sees: `id` or `--wait`.
         target: The handler's keyword; by default the name without dashes.
-        many: Takes any number of values (positional arguments only).
+        many: Takes any number of values; an option is then given once for each.
         required: Whether at least one value is needed (positional arguments only).
         choices: The words allowed; empty for any.
     """
@@ -151,7 +151,7 @@ JSON = Argument(name="--json", help="give JSON instead of a table", kind="switch
 def _usage(argument: Argument) -> str:
     if argument.is_option:
         value = "" if argument.kind == "switch" else f" {argument.placeholder}"
-        return f"[{argument.name}{value}]"
+        return f"[{argument.name}{value}]" + ("…" if argument.many else "")
     shown = f"{argument.placeholder}…" if argument.many else argument.placeholder
     return shown if argument.required else f"[{shown}]"
 

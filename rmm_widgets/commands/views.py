@@ -6,7 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ..types import HubModel, ModelDownloadProgress, ModelEvent, ModelInfo, Statistics
+from ..types import (
+    FileListing,
+    HubModel,
+    ModelDownloadProgress,
+    ModelEvent,
+    ModelInfo,
+    Statistics,
+    UpdateOffer,
+)
 from .render import Column, Message, Table, size
 
 if TYPE_CHECKING:
@@ -16,10 +24,13 @@ __all__ = [
     "duration",
     "event_text",
     "events_table",
+    "files_table",
     "health_table",
     "info_table",
     "model_message",
     "models_table",
+    "newer_commit_text",
+    "offers_table",
     "progress_text",
     "search_table",
     "settings_table",
@@ -30,6 +41,9 @@ __all__ = [
 
 WEAK_FILES = 6
 """How many of them are named."""
+_NAMED_FILES = 8
+"""Files that a line names; the rest is counted."""
+_PATTERNS = ("allow_patterns", "ignore_patterns")
 _NO_MODELS = "No models are registered. `%rmm add REPO` registers one."
 
 
@@ -95,6 +109,7 @@ def health_table(descriptions: Iterable[ModelDescription]) -> Table:
 def info_table(description: ModelDescription) -> Table:
     """Everything known about one model, a line each; what is empty is left out."""
     info = description.info
+    files, left_out = _files_rows(info, description.files) if description.files else ("", "")
     pairs = (
         ("id", info.model_id),
         ("type", info.model_type.value),
@@ -107,13 +122,20 @@ def info_table(description: ModelDescription) -> Table:
         ("on disk", size(description.size_on_disk)),
         ("weak", weak_text(description.weak_files)),
         ("estimate", size(info.total_size_estimate)),
+        ("files", files),
+        ("left out", left_out),
+        *((name.replace("_", " "), ", ".join(info.metadata.get(name) or ())) for name in _PATTERNS),
         ("memory", size(description.memory_bytes)),
         ("runs in", ", ".join(filter(None, (description.placement, description.device)))),
         ("pinned", "yes" if description.pinned else ""),
         ("config", settings_text(description.config)),
         ("error", description.error),
         ("what to do", description.hint),
-        *((key, str(value)) for key, value in info.metadata.items() if key != "commit" and _is_plain(value)),
+        *(
+            (key.replace("_", " "), str(value))
+            for key, value in info.metadata.items()
+            if key != "commit" and _is_plain(value)
+        ),
     )
     rows = tuple((name, value) for name, value in pairs if value not in {"", "-"})
     return Table(columns=(Column("field"), Column("value")), rows=rows)
@@ -131,13 +153,81 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, str | int | float)
 
 
+def _files_rows(info: ModelInfo, listing: FileListing) -> tuple[str, str]:
+    """The chosen files and those left out, each in one line that names some of them."""
+    chosen = [file for file in listing.files if file.chosen]
+    left_out = [file for file in listing.files if not file.chosen]
+    whole = not listing.unlisted
+    count = len(chosen) if whole else max(info.file_count_estimate, len(chosen))
+    total = sum(file.size for file in chosen) if whole else info.total_size_estimate
+    others = len(left_out) if whole else len(listing.files) + listing.unlisted - count
+    return (
+        _named([file.path for file in chosen], count, f"{count} files, {size(total)}: "),
+        _named([f"{file.path} ({file.reason})" for file in left_out], others, ""),
+    )
+
+
+def _named(names: Sequence[str], count: int, before: str) -> str:
+    if not names:
+        return ""
+    shown = list(names[:_NAMED_FILES])
+    more = [f"and {count - len(shown)} more"] if count > len(shown) else []
+    return before + ", ".join([*shown, *more])
+
+
+def files_table(listing: FileListing) -> Table:
+    """All files of a model: what becomes of each and how it is checked."""
+    source = {"disk": "on disk", "hub": "on the Hub", "registry": "as seen at registration"}[listing.source]
+    more = f"; {listing.unlisted} more" if listing.unlisted else ""
+    return Table(
+        columns=(Column("file"), Column("size", "right"), Column("download"), Column("check"), Column("on disk")),
+        rows=tuple(
+            (
+                each.path,
+                size(each.size),
+                "yes" if each.chosen else f"no: {each.reason}",
+                each.digest or "-",
+                "yes" if each.on_disk else "no",
+            )
+            for each in listing.files
+        ),
+        caption=f"{listing.model_id}, {source}{more}, commit {listing.commit or 'unknown'}",
+        empty=f"Nothing is known of the files of {listing.model_id}.",
+    )
+
+
+def offers_table(offers: Iterable[UpdateOffer], failures: Sequence[str] = ()) -> Table:
+    """The models whose branch has moved on; what could not be asked stands below."""
+    rows = tuple((each.model_id, each.revision, each.commit, each.newer_commit) for each in offers)
+    advice = ["%rmm update ID accepts the newer commit."] if rows else []
+    empty = "Nothing newer was found." if not failures else "\n".join(failures)
+    return Table(
+        columns=(Column("id"), Column("revision"), Column("commit"), Column("newer commit")),
+        rows=rows,
+        caption="\n".join([*advice, *failures]),
+        empty=empty,
+    )
+
+
 def model_message(info: ModelInfo) -> Message:
-    """What was found out about a model when it was registered, in three lines."""
+    """What was found out about a model when it was registered, in a few lines."""
     files = f"{info.file_count_estimate} files" if info.file_count_estimate else ""
     facts = (info.model_type.value, files, size(info.total_size_estimate), str(info.metadata.get("licence") or ""))
     source = info.repo_id + (f"@{info.version}" if info.version else "")
-    lines = (f"{info.model_id}: {', '.join(fact for fact in facts if fact not in {'', '-'})}", info.description, source)
+    first = f"{info.model_id}: {', '.join(fact for fact in facts if fact not in {'', '-'})}"
+    lines = (first, info.description, source, newer_commit_text(info))
     return Message("\n".join(line for line in lines if line))
+
+
+def newer_commit_text(info: ModelInfo) -> str:
+    """What to say of a model whose branch has moved on; empty where nothing is known of that."""
+    newer = info.metadata.get("newer_commit")
+    if not newer:
+        return ""
+    return (
+        f"It stays on commit {info.metadata.get('commit')}; a newer one is {newer}. "
+        f"%rmm update {info.model_id} accepts it."
+    )
 
 
 def statistics_table(statistics: Statistics) -> Table:

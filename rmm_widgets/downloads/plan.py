@@ -15,7 +15,7 @@ from .. import names
 from .digest import SHA256_LENGTH
 from .selection import choose_files
 
-__all__ = ["DownloadPlan", "PlannedFile", "TreeEntry", "choose_files", "plan_download"]
+__all__ = ["Description", "DownloadPlan", "PlannedFile", "TreeEntry", "plan_download", "read_description"]
 
 MAX_FILE_SIZE = 1 << 53
 """Bytes; larger sizes are a lie or a slip."""
@@ -63,6 +63,14 @@ class DownloadPlan(msgspec.Struct, frozen=True):
     gated: bool = False
 
 
+class Description(msgspec.Struct, frozen=True):
+    """What the Hub says of a repository at one commit, once it was checked."""
+
+    commit: str
+    tree: Mapping[str, TreeEntry]
+    gated: bool
+
+
 class _Lfs(msgspec.Struct, frozen=True):
     sha256: str
     size: int
@@ -84,6 +92,20 @@ class _RepositoryInfo(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(_RepositoryInfo).decode
 
 
+def read_description(document: bytes) -> Description:
+    """Check the body of `GET /api/models/REPO/revision/REV?blobs=true`.
+
+    Raises:
+        msgspec.DecodeError: The document is not a description of a repository.
+        ValueError: It is one that cannot be trusted; the sentence says why.
+    """
+    info = _decode(document)
+    commit = names.check_commit(info.sha)
+    _refuse_collisions([sibling.rfilename for sibling in info.siblings])
+    tree = {sibling.rfilename: _checked_entry(sibling) for sibling in info.siblings}
+    return Description(commit, tree, bool(info.gated))
+
+
 def plan_download(
     document: bytes,
     *,
@@ -98,12 +120,10 @@ def plan_download(
         msgspec.DecodeError: The document is not a description of a repository.
         ValueError: It is one, but no safe download can be made of it; the sentence says why.
     """
-    info = _decode(document)
-    commit = names.check_commit(info.sha)
+    described = read_description(document)
+    commit, tree = described.commit, described.tree
     if names.is_commit(revision) and commit != revision:
         raise ValueError(f"the Hub answered with commit {commit} instead of {revision}")
-    tree = {sibling.rfilename: _checked_entry(sibling) for sibling in info.siblings}
-    _refuse_collisions([sibling.rfilename for sibling in info.siblings])
     chosen = choose_files(list(tree), allow_patterns, ignore_patterns)
     if not chosen:
         raise ValueError("the repository has no file to fetch" if not tree else "no file matches the patterns")
@@ -115,7 +135,7 @@ def plan_download(
         files=files,
         tree=tree,
         total_bytes=sum(_sizes_by_digest(files).values()),
-        gated=bool(info.gated),
+        gated=described.gated,
     )
 
 

@@ -25,7 +25,7 @@ class FetchSpec(msgspec.Struct, frozen=True):
         cache_dir: Folder of the Hub cache.
         token: Sent to the endpoint's own origin only.
         allow_patterns: Only files that match one of these globs; None is the automatic choice
-            of `plan.choose_files`.
+            of `selection.choose`.
         ignore_patterns: Never files that match one of these globs.
         stall_timeout: Seconds without bytes after which the download fails.
         deadline: Seconds for the whole download, None for no limit.

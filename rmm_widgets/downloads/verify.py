@@ -13,10 +13,10 @@ from ..errors import DownloadCancelledError
 from ..types import CheckMethod, FileCheck
 from .cache import Snapshot
 from .contents import files_below, linked_digest
+from .copies import OTHER_WEIGHTS
 from .digest import SHA256_LENGTH, Fingerprint, file_digest
 from .layout import CacheLayout
 from .plan import TreeEntry
-from .selection import OTHER_WEIGHTS
 from .verified import VerifiedFiles, VerifiedRecord
 
 

@@ -28,7 +28,7 @@ from .requests import HubRequests
 if TYPE_CHECKING:
     import huggingface_hub
 
-__all__ = ["MAX_LIMIT", "inspect", "search"]
+__all__ = ["MAX_LIMIT", "check_request", "inspect", "search"]
 
 MAX_LIMIT = 100
 """Most results that one search gives."""
@@ -97,6 +97,8 @@ def inspect(
     revision: str | None = None,
     model_id: str | None = None,
     model_type: ModelType | str | None = None,
+    allow_patterns: Sequence[str] | None = None,
+    ignore_patterns: Sequence[str] | None = None,
     endpoint: str | None = None,
     token: str | bool | None = None,
 ) -> ModelInfo:
@@ -107,20 +109,32 @@ def inspect(
         revision: Branch, tag or commit; None for the default branch. Becomes the record's `version`.
         model_id: Name to register it under; None for the repository's name.
         model_type: Overrides what the repository seems to be.
+        allow_patterns, ignore_patterns: Globs that take the place of the automatic choice of files; they
+            become part of the record's metadata.
         endpoint: Address of the Hub; None for huggingface_hub's own.
         token: None for the stored one, False for none.
 
     Raises:
-        InvalidModelInfoError: A name is malformed or the type unknown; nothing was asked of the Hub.
+        InvalidModelInfoError: A name or pattern is malformed or the type unknown, and nothing was asked of the
+            Hub; or the patterns leave no file.
         RepositoryNotFoundError, RevisionNotFoundError, GatedModelError, HubUnavailableError: See there.
         UnsupportedModelError: Nothing in the repository tells its type.
     """
-    wanted = _checked(repo_id, revision, model_id, model_type)
+    from ..downloads.listing import SUMMARY_KEY, summarize
+    from ..downloads.selection import choose  # the download's own rule, so that the estimate is the download
+
+    wanted = check_request(repo_id, revision, model_id, model_type, allow_patterns, ignore_patterns)
     model_id = repo_id.rpartition("/")[2] if model_id is None else model_id
     repository = _Repository(repo_id, revision, model_id, endpoint, token)
     info = repository.info()
     commit, sizes = _described(info, repo_id, repository.host)
-    chosen = _choose(sizes)
+    choice = choose(list(sizes), allow_patterns, ignore_patterns)
+    if sizes and not choice.files:
+        raise InvalidModelInfoError(
+            f"No file of {repo_id!r} is left by the patterns",
+            model_id=model_id,
+            hint="A pattern is a glob over the whole path, such as '*.json' or 'onnx/*'.",
+        )
     identity = _identity(repository, info, commit, tuple(sizes), wanted)
     if identity.model_type is None:
         raise UnsupportedModelError(
@@ -133,8 +147,8 @@ def inspect(
         model_type=identity.model_type,
         repo_id=repo_id,
         description=_description(repository, info, commit, sizes),
-        total_size_estimate=sum(sizes[path] for path in chosen),
-        file_count_estimate=len(chosen),
+        total_size_estimate=sum(sizes[path] for path in choice.files),
+        file_count_estimate=len(choice.files),
         version=revision,
         tags=tuple(info.tags or ()),
         metadata={
@@ -145,6 +159,8 @@ def inspect(
             "library": info.library_name or identity.library,
             "downloads": info.downloads or 0,
             "likes": info.likes or 0,
+            **_patterns(allow_patterns, ignore_patterns),
+            SUMMARY_KEY: summarize(sizes, choice),
         },
     )
 
@@ -179,13 +195,28 @@ class _Repository:
             return {}
 
 
-def _checked(repo_id: object, revision: object, model_id: object, model_type: object) -> ModelType | None:
+def check_request(
+    repo_id: object,
+    revision: object = None,
+    model_id: object = None,
+    model_type: object = None,
+    allow_patterns: object = None,
+    ignore_patterns: object = None,
+) -> ModelType | None:
+    """What `inspect` would refuse before it asks anything; the type that is wanted, where one is.
+
+    Raises:
+        InvalidModelInfoError: A name or pattern is malformed or the type unknown.
+    """
     try:
         names.check_repo_id(repo_id)
         if revision is not None:
             names.check_revision(revision)
         if model_id is not None:
             names.check_model_id(model_id)
+        for what, patterns in (("allow_patterns", allow_patterns), ("ignore_patterns", ignore_patterns)):
+            if patterns is not None:
+                names.check_patterns(patterns, what)
         return None if model_type is None else ModelType(model_type)  # type: ignore[arg-type]
     except ValueError as error:
         raise InvalidModelInfoError(
@@ -214,11 +245,9 @@ def _described(info: huggingface_hub.ModelInfo, repo_id: str, host: str) -> tupl
     return commit, sizes
 
 
-def _choose(paths: Mapping[str, int]) -> Sequence[str]:
-    """The files that a download would fetch."""
-    from ..downloads.plan import choose_files  # the plan's own rule, so that the estimate is the download
-
-    return choose_files(list(paths))
+def _patterns(allow: Sequence[str] | None, ignore: Sequence[str] | None) -> dict[str, list[str]]:
+    given = {"allow_patterns": allow, "ignore_patterns": ignore}
+    return {name: list(patterns) for name, patterns in given.items() if patterns is not None}
 
 
 def _identity(

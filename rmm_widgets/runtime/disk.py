@@ -36,21 +36,22 @@ class Disk:
             self._engine.machine.set_on_disk(entry.info.model_id, present)
             self._engine.settle(entry.info.model_id)
 
-    async def _files_of(self, entry: Entry) -> bool:
-        from ..downloads.cache import find_snapshot
+    async def _files_of(self, entry: Entry) -> bool | None:
+        """Whether every chosen file is there; None where the answer came too late to be of use."""
         from ..downloads.verify import fingerprints
 
-        cache, repo_id, revision = self._engine.settings.cache, entry.info.repo_id, entry.commit or entry.info.version
-        damage = entry.damage
+        info, commit, damage = entry.info, entry.commit, entry.damage
 
         def find() -> Snapshot | None:
-            found = find_snapshot(cache, repo_id, revision)
+            found = self.find(entry)
             if found is None or damage is None:
                 return found
             now = fingerprints(found.path, damage.files)
             return None if any(now[path] in {None, was} for path, was in damage.files.items()) else found
 
         found = await self._engine.in_thread(find, "disk")
+        if entry.info is not info or entry.commit != commit:
+            return None  # a download or another registration was faster
         if found is not None and entry.damage is damage:
             entry.damage = None  # somebody else has put the right files there
         entry.snapshot = str(found.path) if found else None
@@ -60,6 +61,19 @@ class Disk:
             entry.commit = found.commit
             self._engine.on_commit(entry)
         return found is not None
+
+    def find(self, entry: Entry) -> Snapshot | None:
+        """The complete snapshot of a model, None where there is none; reads the disk."""
+        from ..downloads.cache import find_snapshot
+
+        info = entry.info
+        return find_snapshot(
+            self._engine.settings.cache,
+            info.repo_id,
+            entry.commit or info.version,
+            allow_patterns=info.allow_patterns,
+            ignore_patterns=info.ignore_patterns,
+        )
 
     async def _custom_available(self, entry: Entry) -> bool | None:
         """What a custom model says of itself; None where it takes its time, and is looked at again later."""

@@ -37,6 +37,7 @@ from .job import Job, JobKind
 from .logs import WorkerLogs
 from .loop import RuntimeLoop
 from .residents import Residents
+from .revisions import Revisions
 from .settings import Settings
 from .threads import run_in_thread
 from .transfers import Transfers
@@ -62,6 +63,7 @@ class Engine:
         self.disk = Disk(self)
         self.integrity = Integrity(self)
         self.housekeeping = Housekeeping(self)
+        self.revisions = Revisions(self)
         self.logs = WorkerLogs(data_dir / "logs")
         self.on_event: Callable[[ModelEvent], None] = lambda _event: None
         """Set by the registrar: keeps the history."""

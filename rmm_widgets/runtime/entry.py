@@ -15,6 +15,7 @@ from ..errors import IntegrityError, InvalidModelInfoError, ModelNotAvailableErr
 from ..health import HealthTracker
 from ..lifecycle.states import ModelState, Stage, public_status
 from ..types import (
+    FileListing,
     FrozenDict,
     ModelDownloadProgress,
     ModelHealth,
@@ -40,7 +41,11 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything there is to show about one model at one moment."""
+    """Everything there is to show about one model at one moment.
+
+    Attributes:
+        files: The files of its repository, only where they were asked for (`list_files`).
+    """
 
     info: ModelInfo
     stage: Stage
@@ -64,6 +69,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     instance: ModelInstance | None
     generation: int
     weak_files: tuple[str, ...] = ()
+    files: FileListing | None = None
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +108,11 @@ class Entry:
     source: CustomSource | None = None
     commit: str | None = None
     registered_at: datetime | None = None
+
+    updating: bool = False
+    """A download of a newer commit was asked for and has not ended; `commit` is the older one until it has."""
+    old_on_disk: bool = False
+    """Whether the files of the older commit were all there when the update began."""
 
     snapshot: str | None = None
     size_on_disk: int = 0

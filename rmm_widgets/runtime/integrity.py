@@ -107,10 +107,7 @@ class Integrity:
         Raises:
             IntegrityError: Some are damaged; they were put aside.
         """
-        from ..downloads.cache import find_snapshot
-
-        cache, info, revision = self._engine.settings.cache, entry.info, entry.commit or entry.info.version
-        found = await self._engine.in_thread(lambda: find_snapshot(cache, info.repo_id, revision), "disk")
+        found = await self._engine.in_thread(lambda: self._engine.disk.find(entry), "disk")
         if found is None:
             return  # it goes at this moment; the loader will say so
         result = await self._read(found, skip_known=True)
@@ -131,7 +128,7 @@ class Integrity:
         from ..downloads.verified import VerifiedRecord
 
         entry.damage = None
-        cache, repo_id = self._engine.settings.cache, entry.info.repo_id
+        cache, info = self._engine.settings.cache, entry.info
         folder, memory = Path(result.snapshot), self._remembered()
         records = {
             str(folder / path): VerifiedRecord(file.digest, file.size, file.mtime_ns, file.inode)
@@ -142,7 +139,13 @@ class Integrity:
         def remember() -> tuple[str, ...]:
             memory.update(folder.parent.parent.name, records)
             try:
-                found = find_snapshot(cache, repo_id, result.commit)
+                found = find_snapshot(
+                    cache,
+                    info.repo_id,
+                    result.commit,
+                    allow_patterns=info.allow_patterns,
+                    ignore_patterns=info.ignore_patterns,
+                )
             except OSError:
                 return ()  # only for show; the download itself went well
             return found.weak if found else ()

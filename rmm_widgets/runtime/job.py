@@ -14,7 +14,19 @@ __all__ = ["Job", "JobKind"]
 
 T = TypeVar("T")
 JobKind = Literal[
-    "download", "load", "unload", "register", "search", "health", "verify", "repair", "delete", "prune", "usage"
+    "download",
+    "load",
+    "unload",
+    "register",
+    "search",
+    "health",
+    "verify",
+    "repair",
+    "delete",
+    "prune",
+    "usage",
+    "check",
+    "list",
 ]
 
 

@@ -27,6 +27,7 @@ from ..registry.store import RegistryStore
 from ..types import ModelEventType, ModelInfo, freeze, thaw
 from .entry import CustomSource, Entry
 from .history import History
+from .revisions import keep_commit
 from .threads import SerialThread
 
 if TYPE_CHECKING:
@@ -115,8 +116,14 @@ class Registrar:
                 info.model_id,
                 action="registered",
                 model_info=msgspec.to_builtins(info),
+                **{key: info.metadata[key] for key in ("commit", "newer_commit") if "newer_commit" in info.metadata},
             )
             return entry.info
+
+    async def register_seen(self, info: ModelInfo) -> ModelInfo:
+        """Register what was found on the Hub; a known model stays on its commit, and a newer one is mentioned."""
+        entry = self._engine.entries.get(info.model_id)
+        return await self.register(keep_commit(entry, info) if entry else info, None, replace=False)
 
     async def _update(self, entry: Entry, info: ModelInfo, source: CustomSource | None, *, replace: bool) -> bool:
         """True where something changed that others can see."""
@@ -315,13 +322,14 @@ class Registrar:
         """Take over what another kernel changed, as far as no work here is in the way."""
         engine = self._engine
         async with self._lock:
+            before = {model_id: (entry.info, entry.commit) for model_id, entry in engine.entries.items()}
             stored = {model.model_id: model for model in await self._thread.run(self._store.models)}
             new: list[Entry] = []
             for model_id, model in stored.items():
                 entry = engine.entries.get(model_id)
                 if entry is None:
                     new.append(self._admit(model))
-                elif engine.state(model_id).stage in _UNTOUCHED:
+                elif engine.state(model_id).stage in _UNTOUCHED and before.get(model_id) == (entry.info, entry.commit):
                     entry.info, entry.config, entry.pinned = model.info, model.config, model.pinned
                     entry.commit = model.commit or entry.commit
                     new.append(entry)

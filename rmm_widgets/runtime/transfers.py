@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DownloadTimeoutError
+from ..errors import DownloadTimeoutError, RevisionNotFoundError
 from ..lifecycle.effects import Announce
 from ..lifecycle.states import Stage
 from ..types import ModelDownloadProgress, ModelEventType, ModelStatus
@@ -80,10 +80,13 @@ class Transfers:
                 self._show(entry, "queued")
             case ModelEventType.DOWNLOAD_COMPLETE, _:
                 self._show_end(entry, ModelStatus.DOWNLOADED, None)
+                self._engine.revisions.ended(entry, done=True)
             case ModelEventType.DOWNLOAD_ERROR, "download_cancelled":
                 self._show_end(entry, ModelStatus.NOT_DOWNLOADED, "Download cancelled")
+                self._engine.revisions.ended(entry, done=False)
             case ModelEventType.DOWNLOAD_ERROR, _:
                 self._show_end(entry, ModelStatus.ERROR, effect.failure.reason if effect.failure else "")
+                self._engine.revisions.ended(entry, done=False)
             case ModelEventType.DOWNLOAD_PROGRESS, "download_paused":
                 self._show(entry, "paused", status=ModelStatus.NOT_DOWNLOADED)
             case ModelEventType.DOWNLOAD_PROGRESS, "download_resumed":
@@ -129,22 +132,27 @@ class Transfers:
         spec = FetchSpec(
             model_id=info.model_id,
             repo_id=info.repo_id,
-            revision=entry.commit or info.version,
+            revision=engine.revisions.wanted(entry),
             endpoint=settings.hub,
             cache_dir=str(settings.cache),
             token=token,
+            allow_patterns=info.allow_patterns,
+            ignore_patterns=info.ignore_patterns,
             stall_timeout=settings.stall_timeout,
             deadline=settings.download_timeout,
         )
         if self._client is None:
             self._client = FetchClient()
         report = _Throttle(lambda progress: self._fetched(entry, run, progress))
-        result = await self._client.fetch(spec, report)
+        try:
+            result = await self._client.fetch(spec, report)
+        except RevisionNotFoundError as error:
+            raise await engine.revisions.refused(entry, error) from None
         report.flush()
-        entry.snapshot, entry.size_on_disk = result.snapshot, result.total_bytes
-        if entry.commit != result.commit:
-            entry.commit = result.commit
-            engine.on_commit(entry)
+        engine.revisions.fetched(entry, result)
+        if (entry.info.allow_patterns, entry.info.ignore_patterns) != (info.allow_patterns, info.ignore_patterns):
+            # Other files were asked for meanwhile: once this download has ended, the disk will tell.
+            engine.loop.spawn(engine.disk.look(entry), name=f"look at {info.model_id}")
         engine.bytes_downloaded += result.fetched_bytes
         await engine.integrity.fetched(entry, result)
 

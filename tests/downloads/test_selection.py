@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmm_widgets.downloads.plan import choose_files
+from rmm_widgets.downloads.selection import choose, choose_files
+
+from .repositories import REPOSITORIES, marked
 
 LEFT_OUT = [
     ("pytorch_model.bin", ["model.safetensors"]),
@@ -72,13 +76,59 @@ def test_patterns_are_the_callers_choice() -> None:
     assert choose_files(paths, []) == ()
 
 
-names = st.from_regex(r"[a-z]{1,3}(_fp16|_q4)?\.(onnx|bin|safetensors|json|onnx_data)", fullmatch=True)
+@pytest.mark.parametrize("repository", REPOSITORIES)
+def test_repositories_as_they_are_on_the_hub(repository: str) -> None:
+    paths, expected = marked(REPOSITORIES[repository])
+    choice = choose(paths)
+    assert {path: reason for path, reason in choice.left_out.items() if path not in expected} == {}
+    assert sorted(choice.left_out) == sorted(expected)
+    for path, reason in expected.items():
+        assert reason in choice.left_out[path]
+    assert choice.files == tuple(path for path in paths if path not in expected)
 
 
-@given(st.lists(names, unique=True))
-def test_the_choice_keeps_order_is_stable_and_never_loses_all_weights(paths: list[str]) -> None:
-    chosen = choose_files(paths)
+def test_reasons_of_the_callers_patterns() -> None:
+    choice = choose(["a.json", "b.bin", "c.txt"], ["*.json", "*.bin"], ["b*"])
+    assert choice.files == ("a.json",)
+    assert choice.left_out == {"b.bin": "matches ignore_patterns", "c.txt": "matches no allow_patterns"}
+
+
+folders = st.sampled_from(
+    ["", "onnx/", "unet/", "vae/", "2_Dense/", "original/", "Q4_K_M/", "checkpoint-5/", "openvino/", "cuda/", "cpu/"]
+)
+stems = st.sampled_from(
+    ["model", "pytorch_model", "encoder_model", "decoder_with_past_model", "consolidated", "tf_model", "mmproj", "abc"]
+)
+details = st.sampled_from(
+    ["", "_fp16", "_q4", "_quantized", ".fp16", ".bf16", "-Q4_K_M", ".Q8_0", "-f16", "-00001-of-00002", "_q4_with_past"]
+)
+suffixes = st.sampled_from(
+    [".safetensors", ".onnx", ".onnx_data", ".gguf", ".bin", ".pth", ".h5", ".safetensors.index.json", ".json", ".xml"]
+)
+marks = st.sampled_from(["model_index.json", "modules.json", "config.json", "optimizer.pt", ".gitattributes"])
+weights = st.builds(lambda *parts: "".join(parts), folders, stems, details, suffixes)
+listings = st.lists(weights | marks, unique=True, max_size=12)
+FORMATS = (".safetensors", ".onnx", ".gguf")
+
+
+@settings(max_examples=1000)
+@given(listings, st.integers())
+def test_the_choice_keeps_order_is_stable_and_never_loses_all_weights(paths: list[str], seed: int) -> None:
+    choice = choose(paths)
+    chosen = choice.files
     assert list(chosen) == [path for path in paths if path in chosen]
-    assert choose_files(chosen) == chosen
-    weights = (".onnx", ".bin", ".safetensors")
-    assert any(p.endswith(weights) for p in chosen) == any(p.endswith(weights) for p in paths)
+    assert set(chosen) | set(choice.left_out) == set(paths)
+    assert all(choice.left_out.values())
+    assert choose_files(chosen) == chosen, "choosing again changes nothing"
+
+    shuffled = list(paths)
+    random.Random(seed).shuffle(shuffled)
+    assert choose(shuffled).left_out == choice.left_out, "the order of the listing changes nothing"
+
+    kinds = (*FORMATS, ".bin", ".pth", ".h5")
+    assert any(p.endswith(kinds) for p in chosen) == any(p.endswith(kinds) for p in paths)
+    if any(p.endswith(FORMATS) and not p.startswith(("checkpoint-5/", "openvino/")) for p in paths):
+        assert any(p.endswith(FORMATS) for p in chosen), "safe weights never make room for others"
+    for path in paths:
+        if path.endswith(".onnx_data") and path not in chosen:
+            assert path.removesuffix("_data") not in chosen, "a graph keeps its data"

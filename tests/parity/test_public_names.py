@@ -13,7 +13,12 @@ from rmm_widgets import BaseModel, Job, ModelInstance, ModelManager, RMMError, V
 
 MANAGER = {
     "register_model": "(self, info, *, model=None, replace=False)",
-    "register_from_hub": "(self, repo_id, *, model_id=None, revision=None, model_type=None)",
+    "register_from_hub": (
+        "(self, repo_id, *, model_id=None, revision=None, model_type=None, allow_patterns=None, ignore_patterns=None)"
+    ),
+    "check_update": "(self, model_id)",
+    "update_model": "(self, model_id)",
+    "list_files": "(self, model_id, *, local_only=False)",
     "unregister_model": "(self, model_id)",
     "search_hub": "(self, query, *, model_type=None, limit=20)",
     "download_model": "(self, model_id, progress_callback=None)",
