@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from .runtime.entry import ModelDescription
     from .runtime.job import Job
     from .types import (
+        FileProgress,
         HubModel,
         ManagerState,
         ModelCapabilities,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         ModelInstance,
         ModelStatus,
         ModelType,
+        QueueEntry,
         Statistics,
         VerifyReport,
     )
@@ -79,6 +81,7 @@ __all__ = [
     "DownloadProgress",
     "DownloadStalledError",
     "DownloadTimeoutError",
+    "FileProgress",
     "FrontEndNotBuiltError",
     "GatedModelError",
     "HealthBadge",
@@ -113,6 +116,7 @@ __all__ = [
     "ModelStatus",
     "ModelType",
     "NoCapacityError",
+    "QueueEntry",
     "RMMError",
     "RegistryError",
     "RepositoryNotFoundError",

@@ -18,6 +18,8 @@ from .errors import InvalidModelInfoError
 
 __all__ = [
     "DownloadPhase",
+    "FileProgress",
+    "FileState",
     "FrozenDict",
     "HubModel",
     "ManagerState",
@@ -30,6 +32,7 @@ __all__ = [
     "ModelInstance",
     "ModelStatus",
     "ModelType",
+    "QueueEntry",
     "Statistics",
     "VerifyReport",
     "freeze",
@@ -223,6 +226,34 @@ class ModelDownloadProgress(msgspec.Struct, frozen=True, kw_only=True):
     files_done: int = 0
     files_total: int = 0
     phase: DownloadPhase = "queued"
+
+
+FileState = Literal["waiting", "downloading", "waiting_for_other", "verifying", "done"]
+
+
+class FileProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one file of a download is.
+
+    Attributes:
+        path: Its name in the repository.
+        size, downloaded_bytes: Bytes. A content that stands under two names is fetched once and shown twice.
+        state: What happens to it; at rest "done" or "waiting".
+        connections: How many connections bring it at this moment.
+    """
+
+    path: str
+    size: int
+    downloaded_bytes: int = 0
+    state: FileState = "waiting"
+    connections: int = 0
+
+
+class QueueEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A download that runs or waits. `position` is 0 while it runs, 1 for the next to start, and so on."""
+
+    model_id: str
+    position: int
+    progress: ModelDownloadProgress | None = None
 
 
 class ModelEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,7 +37,7 @@ test("100 % is said only when all is there", () => {
 
 test("phases and stages are words", () => {
   expect(progressWords(progress({ phase: "waiting_for_other", total: 0, rate: 0, eta: null }))).toBe(
-    "42 %, waiting for another process",
+    "42 %, another program is downloading it",
   );
   expect(statusWords(row("a", { status: "downloading", stage: "paused" }))).toBe("downloading, paused");
   expect(statusWords(row("a"))).toBe("not downloaded");

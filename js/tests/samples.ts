@@ -33,6 +33,7 @@ export function progress(changes: Partial<Progress> = {}): Progress {
     file: "model.safetensors",
     files_done: 1,
     files_total: 3,
+    place: 0,
     ...changes,
   };
 }

@@ -10,6 +10,9 @@ import msgspec
 
 from ..types import DownloadPhase
 
+MAX_FILES = 10_000
+"""Files of one download that are told of one by one; larger repositories are shown in part."""
+
 
 class FetchSpec(msgspec.Struct, frozen=True):
     """One model to fetch into a cache.

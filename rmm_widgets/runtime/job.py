@@ -13,7 +13,7 @@ from ..types import ModelDownloadProgress
 __all__ = ["Job", "JobKind"]
 
 T = TypeVar("T")
-JobKind = Literal["download", "load", "unload", "register", "search", "health", "verify", "delete"]
+JobKind = Literal["download", "load", "unload", "register", "search", "health", "verify", "delete", "discard", "files"]
 
 
 def _run_here(work: Callable[[], object]) -> None:

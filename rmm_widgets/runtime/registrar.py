@@ -155,7 +155,7 @@ class Registrar:
             entry.info, entry.commit, entry.custom = before
             raise
         if changed:
-            entry.snapshot, entry.size_on_disk, entry.progress = None, 0, None
+            entry.snapshot, entry.size_on_disk, entry.progress, entry.unfinished = None, 0, None, None
             engine.machine.cancel_download(model_id)
             engine.machine.unload(model_id)
             engine.machine.set_on_disk(model_id, False)
@@ -213,7 +213,8 @@ class Registrar:
     async def _free(self, entry: Entry) -> int:
         from ..downloads.cache import delete_snapshot
 
-        engine, repo_id, commit = self._engine, entry.info.repo_id, entry.commit
+        engine, repo_id = self._engine, entry.info.repo_id
+        commit = entry.unfinished.commit if entry.unfinished else entry.commit
         if entry.custom or commit is None:
             return 0
         keep = {e.commit for e in engine.entries.values() if e.info.repo_id == repo_id and e.commit}

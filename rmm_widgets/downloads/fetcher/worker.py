@@ -131,7 +131,7 @@ class Worker:
         """One attempt at the rest of a segment."""
         if segment.is_superseded or segment.position == segment.end:
             return
-        with self._hub.open_range(segment.file, segment.position, segment.end) as answer:
+        with segment.file.connected(), self._hub.open_range(segment.file, segment.position, segment.end) as answer:
             skip = segment.position if segment.file.one_stream else 0
             left = skip + segment.end - segment.position
             line = StallWatch(self._line_timeout, time.monotonic())

@@ -1,0 +1,158 @@
+"""A download that has not ended, as it lies on disk: how much of it, file by file, and how to be rid of it.
+
+Everything is read from what a download writes before its first byte (its mark and the tree listing) and
+from the files themselves, so this needs neither the network nor the fetch process. Going on with a download
+is the fetcher's business; files of whole commits are `cache`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import msgspec
+
+from ..names import is_commit
+from ..types import FileProgress
+from .cache import delete_snapshot, find_snapshot
+from .layout import CacheLayout
+from .plan import TreeEntry
+from .selection import choose_files
+from .spec import MAX_FILES
+
+__all__ = ["Unfinished", "discard_unfinished", "files_on_disk", "find_unfinished"]
+
+
+class Unfinished(msgspec.Struct, frozen=True):
+    """What there is of a commit that is not complete.
+
+    Attributes:
+        downloaded_bytes: Bytes that the next download will not fetch again; one content under two names
+            counts once, as in `total_bytes`.
+        files_done, files_total: Of the chosen files.
+    """
+
+    commit: str
+    downloaded_bytes: int
+    total_bytes: int
+    files_done: int
+    files_total: int
+
+
+def find_unfinished(cache_dir: str | Path, repo_id: str, revision: str | None) -> Unfinished | None:
+    """The unfinished download of a revision; None where none was begun, nothing of it is there, or all of it.
+
+    Raises:
+        ValueError: `repo_id` or `revision` is malformed.
+    """
+    layout = CacheLayout(cache_dir, repo_id)
+    for commit in _commits(layout, revision):
+        chosen = _chosen(layout, commit)
+        kept = {entry.digest: _kept(layout, commit, path, entry) for path, entry in chosen.items()}
+        sizes = {entry.digest: entry.size for entry in chosen.values()}
+        done = sum(kept[entry.digest] == entry.size for entry in chosen.values())
+        was_begun = layout.begun_commit(revision) == commit or any(layout.partial(each).exists() for each in sizes)
+        is_complete = all(layout.has_file(commit, path, entry.size) for path, entry in chosen.items())
+        if was_begun and any(kept.values()) and not is_complete:
+            return Unfinished(commit, sum(kept.values()), sum(sizes.values()), done, len(chosen))
+    return None
+
+
+def files_on_disk(cache_dir: str | Path, repo_id: str, revision: str | None) -> list[FileProgress]:
+    """What is there of each chosen file, the first MAX_FILES by name; empty where nothing tells of any.
+
+    Raises:
+        ValueError: `repo_id` or `revision` is malformed.
+    """
+    layout = CacheLayout(cache_dir, repo_id)
+    for commit in _commits(layout, revision):
+        if chosen := _chosen(layout, commit):
+            return [_file(layout, commit, path, chosen[path]) for path in sorted(chosen)[:MAX_FILES]]
+    found = find_snapshot(cache_dir, repo_id, revision)  # as another program left it, without a listing
+    return [_whole_file(found.path, path) for path in sorted(found.files)[:MAX_FILES]] if found else []
+
+
+def discard_unfinished(cache_dir: str | Path, repo_id: str, revision: str | None, *, keep: Collection[str] = ()) -> int:
+    """Remove what was fetched of an unfinished download, but nothing that another commit needs.
+
+    Its finished files go too where the download itself put the commit there. Where a ref names the commit,
+    another program has fetched of it, and only what is half fetched goes.
+
+    Args:
+        keep: Commits of other models, whose files stay. A model of the same commit shares the download.
+
+    Returns:
+        Bytes freed.
+
+    Raises:
+        DownloadError: A download of these files is running; nothing was removed.
+        ValueError: `repo_id` or `revision` is malformed.
+    """
+    layout = CacheLayout(cache_dir, repo_id)
+    found = find_unfinished(cache_dir, repo_id, revision)
+    if found is None:
+        return 0
+    commit, keep = found.commit, set(keep) - {found.commit}
+    if layout.begun_commit(revision) == commit and not _is_named(layout, commit):
+        freed = delete_snapshot(cache_dir, repo_id, commit, keep=keep)
+    else:
+        needed = {entry.digest for other in keep for entry in (layout.read_tree(other) or {}).values()}
+        own = {entry.digest for entry in _chosen(layout, commit).values()}
+        freed = sum(_remove_partial(layout, digest) for digest in own - needed)
+    layout.remove_begun(revision)
+    return freed
+
+
+def _commits(layout: CacheLayout, revision: str | None) -> list[str]:
+    """The commits that a revision may stand for, the one under way first."""
+    if is_commit(revision):
+        return [revision] if revision is not None else []
+    return [commit for commit in (layout.begun_commit(revision), layout.commit_of(revision)) if commit is not None]
+
+
+def _chosen(layout: CacheLayout, commit: str) -> Mapping[str, TreeEntry]:
+    tree = layout.read_tree(commit) or {}
+    return {path: tree[path] for path in choose_files(list(tree))}
+
+
+def _kept(layout: CacheLayout, commit: str, path: str, entry: TreeEntry) -> int:
+    """Bytes of a content that are there, finished or not."""
+    try:
+        if layout.blob(entry.digest).stat().st_size == entry.size:
+            return entry.size
+    except OSError:
+        pass
+    if layout.has_file(commit, path, entry.size):
+        return entry.size
+    sidecar = layout.read_sidecar(entry.digest)
+    if sidecar is None or sidecar.size != entry.size:
+        return 0
+    return sum(end - start for start, end in sidecar.have)
+
+
+def _file(layout: CacheLayout, commit: str, path: str, entry: TreeEntry) -> FileProgress:
+    kept = _kept(layout, commit, path, entry)
+    is_done = layout.has_file(commit, path, entry.size)
+    return FileProgress(path=path, size=entry.size, downloaded_bytes=kept, state="done" if is_done else "waiting")
+
+
+def _whole_file(folder: Path, path: str) -> FileProgress:
+    size = (folder / path).stat().st_size
+    return FileProgress(path=path, size=size, downloaded_bytes=size, state="done")
+
+
+def _is_named(layout: CacheLayout, commit: str) -> bool:
+    paths = layout.refs.rglob("*") if layout.refs.exists() else ()
+    return any(path.is_file() and path.read_bytes().strip() == commit.encode() for path in paths)
+
+
+def _remove_partial(layout: CacheLayout, digest: str) -> int:
+    """Remove one half fetched file, unless another program is fetching it."""
+    if not layout.partial(digest).exists():
+        return 0
+    with layout.locked(digest) as ours:
+        if not ours:
+            return 0
+        sidecar = layout.read_sidecar(digest)
+        layout.remove_partial(digest)
+    return sum(end - start for start, end in sidecar.have) if sidecar else 0
