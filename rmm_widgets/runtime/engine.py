@@ -302,7 +302,8 @@ class Engine:
 
     def _outcome(self, kind: JobKind, entry: Entry, effect: Finish) -> tuple[RMMError, bool]:
         if effect.outcome == "cancelled":
-            discards = kind == "download" and bool(self.state(effect.model_id).discard)
+            state = self.machine.models.get(effect.model_id)  # it may have left by now
+            discards = state is not None and bool(state.discard)
             return _cancelled(kind, effect.model_id, discards=discards), True
         return entry.error or RMMError(_reason(effect.failure), model_id=effect.model_id), False
 

@@ -318,9 +318,9 @@ class Transfers:
                 "files_done": files,
                 "estimated_time_remaining": 0.0,
             }
-        elif entry.unfinished is not None:
-            fields |= {"phase": "paused"}
-        phase = shown.phase if shown and status is not ModelStatus.DOWNLOADED else "done"
+            phase = "done"
+        else:
+            phase = shown.phase if shown and entry.unfinished is None else "paused"
         self._show(entry, phase, **fields)
         self._tell(entry)
         for listener in self._callbacks.pop(entry.info.model_id, []):
