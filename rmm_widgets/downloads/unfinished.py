@@ -46,16 +46,14 @@ def find_unfinished(cache_dir: str | Path, repo_id: str, revision: str | None) -
         ValueError: `repo_id` or `revision` is malformed.
     """
     layout = CacheLayout(cache_dir, repo_id)
-    for commit in _commits(layout, revision):
-        chosen = _chosen(layout, commit)
-        kept = {entry.digest: _kept(layout, commit, path, entry) for path, entry in chosen.items()}
-        sizes = {entry.digest: entry.size for entry in chosen.values()}
-        done = sum(kept[entry.digest] == entry.size for entry in chosen.values())
-        was_begun = layout.begun_commit(revision) == commit or any(layout.partial(each).exists() for each in sizes)
-        is_complete = all(layout.has_file(commit, path, entry.size) for path, entry in chosen.items())
-        if was_begun and any(kept.values()) and not is_complete:
-            return Unfinished(commit, sum(kept.values()), sum(sizes.values()), done, len(chosen))
-    return None
+    commit = _begun(layout, revision)
+    if commit is None:
+        return None
+    chosen = _chosen(layout, commit)
+    kept = {entry.digest: _kept(layout, commit, path, entry) for path, entry in chosen.items()}
+    total = sum({entry.digest: entry.size for entry in chosen.values()}.values())
+    done = sum(kept[entry.digest] == entry.size for entry in chosen.values())
+    return Unfinished(commit, sum(kept.values()), total, done, len(chosen)) if any(kept.values()) else None
 
 
 def files_on_disk(cache_dir: str | Path, repo_id: str, revision: str | None) -> list[FileProgress]:
@@ -89,10 +87,10 @@ def discard_unfinished(cache_dir: str | Path, repo_id: str, revision: str | None
         ValueError: `repo_id` or `revision` is malformed.
     """
     layout = CacheLayout(cache_dir, repo_id)
-    found = find_unfinished(cache_dir, repo_id, revision)
-    if found is None:
+    commit = _begun(layout, revision)
+    if commit is None:
         return 0
-    commit, keep = found.commit, set(keep) - {found.commit}
+    keep = set(keep) - {commit}
     if layout.begun_commit(revision) == commit and not _is_named(layout, commit):
         freed = delete_snapshot(cache_dir, repo_id, commit, keep=keep)
     else:
@@ -108,6 +106,19 @@ def _commits(layout: CacheLayout, revision: str | None) -> list[str]:
     if is_commit(revision):
         return [revision] if revision is not None else []
     return [commit for commit in (layout.begun_commit(revision), layout.commit_of(revision)) if commit is not None]
+
+
+def _begun(layout: CacheLayout, revision: str | None) -> str | None:
+    """The commit of a download that was begun and is not complete, however little of it is there."""
+    for commit in _commits(layout, revision):
+        chosen = _chosen(layout, commit)
+        is_complete = all(layout.has_file(commit, path, entry.size) for path, entry in chosen.items())
+        if is_complete:
+            continue
+        marked = layout.begun_commit(revision) == commit
+        if marked or any(layout.partial(entry.digest).exists() for entry in chosen.values()):
+            return commit
+    return None
 
 
 def _chosen(layout: CacheLayout, commit: str) -> Mapping[str, TreeEntry]:
