@@ -54,10 +54,11 @@ def test_it_is_found_before_its_ref_is_there(begun: DemoHub, cache: Path) -> Non
     assert found is not None
     assert (found.total_bytes, found.files_done, found.files_total) == (BIG + SMALL, 1, 2)
     assert 2 * MIB < found.downloaded_bytes < BIG
-    sent = begun.bytes_sent(path="*")
+    begun.reset_log()
     run(spec(begun, cache))
     assert find_unfinished(cache, REPO, None) is None
-    assert begun.bytes_sent(path="*.safetensors") - sent <= BIG + SMALL - found.downloaded_bytes
+    # What was on its way when the first transfer ended may be counted late.
+    assert begun.bytes_sent(path="*.safetensors") <= BIG + SMALL - found.downloaded_bytes + MIB // 2
     assert not any(CacheLayout(cache, REPO).begun.iterdir())
 
 
