@@ -43,7 +43,16 @@ def make_row(model_id: str, stage: str = "registered") -> Row:
 
 def make_progress(done: int) -> Progress:
     return Progress(
-        phase="downloading", percent=0, done=done, total=0, rate=0, eta=None, file="", files_done=0, files_total=0
+        phase="downloading",
+        percent=0,
+        done=done,
+        total=0,
+        rate=0,
+        eta=None,
+        file="",
+        files_done=0,
+        place=0,
+        files_total=0,
     )
 
 
