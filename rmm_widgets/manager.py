@@ -21,6 +21,7 @@ from .runtime.job import Job
 from .runtime.transfers import ProgressCallback
 from .types import (
     FileListing,
+    FileProgress,
     HubModel,
     ModelEvent,
     ModelHealth,
@@ -206,9 +207,49 @@ class ModelManager(ManagerFiles, ManagerReading):
 
         return self._call(start)
 
-    def cancel_download(self, model_id: str) -> bool:
-        """Give a download up; what was fetched is kept. Also clears the error of a failed one."""
+    def cancel_download(self, model_id: str, *, discard: bool = False) -> bool:
+        """Give a download up; what was fetched is kept. Also clears the error of a failed one.
+
+        Args:
+            discard: Remove what was fetched, as `discard_download` does; also that of a download at rest.
+        """
+        if discard and self._has_unfinished(model_id):
+            self.discard_download(model_id)
+            return True
         return self._ask(model_id, self._engine.machine.cancel_download)
+
+    def discard_download(self, model_id: str) -> Job[int]:
+        """Give a download up and remove what was fetched, also that of one at rest; the result is the bytes freed.
+
+        Files that another model needs stay. Where another program is fetching them, nothing is removed and
+        the job raises `DownloadError`.
+        """
+
+        def start() -> Job[int]:
+            entry = self._engine.entry(model_id)
+            decision = self._engine.machine.discard_download(model_id)
+            if not decision.ticket:
+                entry.freed_bytes = 0
+            return self._job(decision, "discard", model_id)
+
+        return self._call(start)
+
+    def move_download(self, model_id: str, position: int = 0) -> bool:
+        """Put a waiting download at a position of the queue, 0 being the next; False where it does not wait.
+
+        Raises:
+            ValueError: `position` is no whole number, or below 0.
+        """
+        if not isinstance(position, int) or isinstance(position, bool) or position < 0:
+            raise ValueError(f"position is {position!r}; it must be a whole number, 0 or more")
+        return self._ask(model_id, lambda name: self._engine.machine.move_download(name, position))
+
+    def get_download_files(self, model_id: str) -> Job[list[FileProgress]]:
+        """How far each file of a model is, now, at most 10,000 of them; empty where none is known yet."""
+        self._engine.entry(model_id)
+        return self._background(
+            "files", model_id, lambda _job: self._engine.transfers.files(self._engine.entry(model_id))
+        )
 
     def pause_download(self, model_id: str) -> bool:
         """Stop a download and keep its job open; False where none is under way."""

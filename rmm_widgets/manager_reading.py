@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .errors import InvalidModelInfoError
+from .lifecycle.states import TRANSFERRING, Stage
 from .runtime.engine import Engine
 from .runtime.entry import ModelDescription
 from .types import (
@@ -15,6 +16,7 @@ from .types import (
     ModelInstance,
     ModelStatus,
     ModelType,
+    QueueEntry,
     Statistics,
 )
 
@@ -146,6 +148,21 @@ class ManagerReading:
         """How far the running or last download of a model is, None where there was none."""
         description = self._description(model_id)
         return description.progress if description else None
+
+    def get_download_queue(self) -> list[QueueEntry]:
+        """The downloads that run, then those that wait, the next one first."""
+        picture = self._engine.picture
+        running = [name for name, d in picture.models.items() if d.stage in TRANSFERRING]
+        waiting = [name for name in picture.download_queue if name in picture.models]
+        places = [*((0, name) for name in running), *enumerate(waiting, start=1)]
+        return [
+            QueueEntry(model_id=name, position=place, progress=picture.models[name].progress) for place, name in places
+        ]
+
+    def _has_unfinished(self, model_id: str) -> bool:
+        """Whether a discard would find something to do."""
+        stage = self.describe(model_id).stage
+        return self.describe(model_id).partial_bytes > 0 or stage in TRANSFERRING | {Stage.QUEUED, Stage.PAUSED}
 
     def get_all_download_progress(self) -> dict[str, ModelDownloadProgress]:
         """The same for all models that have one."""

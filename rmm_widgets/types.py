@@ -21,6 +21,8 @@ __all__ = [
     "DownloadPhase",
     "FileCheck",
     "FileListing",
+    "FileProgress",
+    "FileState",
     "FrozenDict",
     "HubModel",
     "ListedFile",
@@ -34,6 +36,7 @@ __all__ = [
     "ModelInstance",
     "ModelStatus",
     "ModelType",
+    "QueueEntry",
     "Statistics",
     "UpdateOffer",
     "VerifyReport",
@@ -244,6 +247,34 @@ class ModelDownloadProgress(msgspec.Struct, frozen=True, kw_only=True):
     files_total: int = 0
     phase: DownloadPhase = "queued"
     note: str = ""
+
+
+FileState = Literal["waiting", "downloading", "waiting_for_other", "verifying", "done"]
+
+
+class FileProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one file of a download is.
+
+    Attributes:
+        path: Its name in the repository.
+        size, downloaded_bytes: Bytes. A content that stands under two names is fetched once and shown twice.
+        state: What happens to it; at rest "done" or "waiting".
+        connections: How many connections bring it at this moment.
+    """
+
+    path: str
+    size: int
+    downloaded_bytes: int = 0
+    state: FileState = "waiting"
+    connections: int = 0
+
+
+class QueueEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A download that runs or waits. `position` is 0 while it runs, 1 for the next to start, and so on."""
+
+    model_id: str
+    position: int
+    progress: ModelDownloadProgress | None = None
 
 
 class ModelEvent(msgspec.Struct, frozen=True, kw_only=True):

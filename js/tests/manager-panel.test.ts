@@ -92,7 +92,7 @@ test("a load has a bar without a value, a paused download says so", async () => 
   show(ManagerPanel, {
     _rows: [
       row("alpha", { status: "loading", stage: "waiting", actions: ["cancel"] }),
-      row("beta", { status: "downloading", stage: "paused", actions: ["resume", "cancel"] }),
+      row("beta", { stage: "paused", actions: ["resume", "cancel"] }),
     ],
     _progress: { beta: progress({ phase: "paused", rate: 0, eta: null }) },
   });
@@ -101,6 +101,32 @@ test("a load has a bar without a value, a paused download says so", async () => 
   await expect.element(loading).not.toHaveAttribute("aria-valuenow");
   const paused = page.getByRole("progressbar", { name: "beta" });
   await expect.element(paused).toHaveAttribute("aria-valuetext", "42 %, paused, 4.27 MB of 10.0 MB");
+});
+
+test("a partial download shows what is kept, and can be resumed or discarded", async () => {
+  const kept = progress({ phase: "paused", rate: 0, eta: null, file: "" });
+  const stopped = { actions: ["resume", "discard"] as const };
+  const { host } = show(ManagerPanel, {
+    _rows: [
+      row("alpha", { stage: "partial", actions: [...stopped.actions] }),
+      row("beta", { status: "error", stage: "error", error: "It stalled.", actions: [...stopped.actions] }),
+      row("gamma", { status: "error", stage: "error", error: "It is gone.", actions: ["download"] }),
+    ],
+    _progress: { alpha: kept, beta: kept },
+  });
+  await expect.element(page.getByText("not downloaded, partial")).toBeVisible();
+  for (const id of ["alpha", "beta"]) {
+    const bar = page.getByRole("progressbar", { name: id });
+    await expect.element(bar).toHaveAttribute("aria-valuenow", "42");
+    await expect.element(bar).toHaveAttribute("aria-valuetext", "42 %, paused, 4.27 MB of 10.0 MB");
+  }
+  await expect.element(page.getByRole("progressbar", { name: "gamma" })).not.toBeInTheDocument();
+  await page.getByRole("button", { name: "Resume alpha", exact: true }).click();
+  await page.getByRole("button", { name: "Discard beta", exact: true }).click();
+  expect(host.commands).toEqual([
+    { name: "resume", args: { model_id: "alpha" } },
+    { name: "discard", args: { model_id: "beta" } },
+  ]);
 });
 
 test("buttons send the command of their row", async () => {

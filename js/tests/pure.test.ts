@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { announce } from "../src/views/announcements";
-import { formatBytes, formatDuration, formatPercent, progressWords, statusWords } from "../src/views/format";
+import { formatBytes, formatDuration, formatPercent, ordinal, progressWords, statusWords } from "../src/views/format";
 import { nextIndex, stepInRow } from "../src/views/grid-keys";
 import { filterRows } from "../src/views/row-filter";
 import { scrollTopFor, visibleRange } from "../src/views/windowing";
@@ -37,10 +37,32 @@ test("100 % is said only when all is there", () => {
 
 test("phases and stages are words", () => {
   expect(progressWords(progress({ phase: "waiting_for_other", total: 0, rate: 0, eta: null }))).toBe(
-    "42 %, waiting for another process",
+    "42 %, another program is downloading it",
   );
   expect(statusWords(row("a", { status: "downloading", stage: "paused" }))).toBe("downloading, paused");
+  expect(statusWords(row("a", { stage: "partial" }))).toBe("not downloaded, partial");
+  expect(statusWords(row("a", { stage: "discarding" }))).toBe("not downloaded, discarding");
   expect(statusWords(row("a"))).toBe("not downloaded");
+});
+
+test.each([
+  [1, "1st"],
+  [2, "2nd"],
+  [3, "3rd"],
+  [4, "4th"],
+  [11, "11th"],
+  [12, "12th"],
+  [13, "13th"],
+  [21, "21st"],
+  [112, "112th"],
+  [1_003, "1003rd"],
+])("place %d is %s", (place, text) => {
+  expect(ordinal(place)).toBe(text);
+});
+
+test("a queued download says its place", () => {
+  const queued = progress({ phase: "queued", percent: 0, done: 0, rate: 0, eta: null, place: 3 });
+  expect(progressWords(queued)).toBe("0 %, queued, 3rd, 0 B of 10.0 MB");
 });
 
 test("every word of the filter must occur", () => {

@@ -34,6 +34,7 @@ export function progress(changes: Partial<Progress> = {}): Progress {
     files_done: 1,
     files_total: 3,
     note: "",
+    place: 0,
     ...changes,
   };
 }

@@ -7,20 +7,31 @@ from ..types import Statistics
 from .parse import suggestions
 from .render import Column, Message, Table, size
 from .spec import Argument, Command, CommandResult, Context, Listing
-from .views import events_table, statistics_table, status_table
+from .views import events_table, file_progress_table, statistics_table, status_table
+from .waiting import wait_for
 
 __all__ = ["COMMANDS", "command_help"]
 
 
-def _status(context: Context, *, model_id: str | None) -> CommandResult:
+def _status(context: Context, *, model_id: str | None, files: bool = False) -> CommandResult:
     manager = context.manager
-    progress = manager.get_state().download_progress
+    if files:
+        return _files(context, model_id)
+    places = {each.model_id: each.position for each in manager.get_download_queue()}
     if model_id is not None:
         description = manager.describe(model_id)
-        return CommandResult(description, status_table([description], progress))
+        return CommandResult(description, status_table([description], places))
     models = manager.describe_all()
-    document = status_table(models, progress, caption=_sentence(manager.get_statistics()))
+    document = status_table(models, places, caption=_sentence(manager.get_statistics()))
     return CommandResult(Listing(models, document), document)
+
+
+def _files(context: Context, model_id: str | None) -> CommandResult:
+    if model_id is None:
+        raise InvalidCommandError("status: --files is for one model", hint="Write %rmm status ID --files.")
+    found = wait_for(context.manager.get_download_files(model_id))
+    document = file_progress_table(found)
+    return CommandResult(Listing(found, document), document)
 
 
 def _sentence(statistics: Statistics) -> str:
@@ -74,7 +85,10 @@ COMMANDS = (
         name="status",
         help="Show what the models are doing",
         run=_status,
-        arguments=(Argument(name="id", target="model_id", kind="model", required=False, help="one model only"),),
+        arguments=(
+            Argument(name="id", target="model_id", kind="model", required=False, help="one model only"),
+            Argument(name="--files", kind="switch", help="each of its files: what is there, what is coming"),
+        ),
         as_json=True,
     ),
     Command(name="stats", help="Show counts, memory and bytes", run=_stats, as_json=True),

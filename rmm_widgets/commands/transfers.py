@@ -1,11 +1,13 @@
-"""Commands that move bytes: download, cancel, pause, resume."""
+"""Commands that move bytes: download, cancel, pause, resume, queue."""
 
 from __future__ import annotations
 
+from ..errors import InvalidCommandError
 from .jobs import jobs_result
-from .render import Message
-from .spec import Argument, Command, CommandResult, Context
-from .waiting import wait_for_all
+from .render import Message, size
+from .spec import Argument, Command, CommandResult, Context, Listing
+from .views import ordinal, queue_table
+from .waiting import wait_for, wait_for_all
 
 __all__ = ["COMMANDS"]
 
@@ -21,10 +23,40 @@ def _download(context: Context, *, model_ids: list[str], wait: bool = False) -> 
     return jobs_result(jobs, "Downloaded" if wait else "Downloading")
 
 
-def _cancel(context: Context, *, model_id: str) -> CommandResult:
+def _cancel(context: Context, *, model_id: str, discard: bool = False) -> CommandResult:
+    if discard:
+        return _discard(context, model_id)
     cancelled = context.manager.cancel_download(model_id) or context.manager.cancel_load(model_id)
     told = f"Cancelled {model_id}; what was fetched is kept." if cancelled else f"{model_id}: nothing to cancel."
     return CommandResult(None, Message(told))
+
+
+def _discard(context: Context, model_id: str) -> CommandResult:
+    context.manager.cancel_load(model_id)
+    job = context.manager.discard_download(model_id)
+    if not context.may_wait:
+        return CommandResult(job, Message(f"Discarding what was fetched of {model_id}."))
+    freed = wait_for(job)
+    kept = context.manager.describe(model_id).partial_bytes
+    if freed:
+        told = f"Discarded what was fetched of {model_id}, {size(freed)} freed."
+    elif kept:
+        told = f"{model_id}: its files are needed elsewhere, so they stay."
+    else:
+        told = f"{model_id}: nothing to discard."
+    return CommandResult(None, Message(told))
+
+
+def _queue(context: Context, *, model_id: str | None, to: int | None) -> CommandResult:
+    manager = context.manager
+    if (model_id is None) != (to is None):
+        raise InvalidCommandError("queue: give both a model and its new place", hint="Write %rmm queue ID --to 1.")
+    moved = model_id is not None and to is not None and manager.move_download(model_id, to - 1)
+    entries = manager.get_download_queue()
+    place = next((each.position for each in entries if each.model_id == model_id), 0)
+    told = f"{model_id} is {ordinal(place)} now." if moved and place else f"{model_id}: it does not wait."
+    document = queue_table(entries, caption=told if model_id else "")
+    return CommandResult(Listing(entries, document), document)
 
 
 def _pause(context: Context, *, model_id: str) -> CommandResult:
@@ -40,7 +72,25 @@ def _resume(context: Context, *, model_id: str) -> CommandResult:
 
 COMMANDS = (
     Command(name="download", help="Fetch models from the Hub", run=_download, arguments=(_IDS, _WAIT)),
-    Command(name="cancel", help="Stop a download or a load; what was fetched is kept", run=_cancel, arguments=(_ID,)),
+    Command(
+        name="cancel",
+        help="Stop a download or a load; what was fetched is kept",
+        run=_cancel,
+        arguments=(
+            _ID,
+            Argument(name="--discard", kind="switch", help="remove what was fetched; also where it has stopped"),
+        ),
+    ),
     Command(name="pause", help="Pause a download", run=_pause, arguments=(_ID,)),
-    Command(name="resume", help="Go on with a paused download", run=_resume, arguments=(_ID,)),
+    Command(name="resume", help="Go on with a paused, cancelled or broken off download", run=_resume, arguments=(_ID,)),
+    Command(
+        name="queue",
+        help="Show the downloads that run and wait, or move one",
+        run=_queue,
+        arguments=(
+            Argument(name="id", target="model_id", kind="model", required=False, help="the model to move"),
+            Argument(name="--to", kind="integer", help="its new place among those that wait; 1 is the next"),
+        ),
+        as_json=True,
+    ),
 )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..types import (
     FileListing,
+    FileProgress,
     HubModel,
     ModelDownloadProgress,
     ModelEvent,
     ModelInfo,
+    QueueEntry,
     Statistics,
     UpdateOffer,
 )
@@ -24,6 +27,7 @@ __all__ = [
     "duration",
     "event_text",
     "events_table",
+    "file_progress_table",
     "files_table",
     "health_table",
     "info_table",
@@ -31,7 +35,9 @@ __all__ = [
     "models_table",
     "newer_commit_text",
     "offers_table",
+    "ordinal",
     "progress_text",
+    "queue_table",
     "search_table",
     "settings_table",
     "statistics_table",
@@ -44,6 +50,20 @@ WEAK_FILES = 6
 _NAMED_FILES = 8
 """Files that a line names; the rest is counted."""
 _PATTERNS = ("allow_patterns", "ignore_patterns")
+_WITH_PROGRESS = frozenset(
+    {"queued", "resolving", "downloading", "verifying", "paused", "cancelling", "partial", "error"}
+)
+"""Stages whose progress is shown; the last numbers of what has ended are not news."""
+
+_PHASES: Mapping[str, str] = {
+    "queued": "queued",
+    "resolving": "looking up files",
+    "verifying": "verifying",
+    "finishing": "finishing",
+    "waiting_for_other": "another program is downloading it",
+}
+"""What is said of a phase beside the numbers; a stage says the others."""
+
 _NO_MODELS = "No models are registered. `%rmm add REPO` registers one."
 
 
@@ -73,10 +93,8 @@ def models_table(descriptions: Iterable[ModelDescription]) -> Table:
     )
 
 
-def status_table(
-    descriptions: Iterable[ModelDescription], progress: Mapping[str, ModelDownloadProgress], caption: str = ""
-) -> Table:
-    """One line a model: what it is doing, how far it is, what went wrong."""
+def status_table(descriptions: Iterable[ModelDescription], places: Mapping[str, int], caption: str = "") -> Table:
+    """One line a model: what it is doing, how far it is, what went wrong; `places` are those in the queue."""
     return Table(
         columns=(Column("id"), Column("status"), Column("health"), Column("progress"), Column("note")),
         rows=tuple(
@@ -84,13 +102,56 @@ def status_table(
                 each.info.model_id,
                 _stage(each),
                 each.health.value,
-                progress_text(progress.get(each.info.model_id)),
+                _progress(each, places.get(each.info.model_id, 0)),
                 _note(each),
             )
             for each in descriptions
         ),
         caption=caption,
         empty=_NO_MODELS,
+    )
+
+
+def _progress(description: ModelDescription, place: int) -> str:
+    word = description.stage_word
+    if word not in _WITH_PROGRESS or (word == "error" and not description.partial_bytes):
+        return ""
+    return progress_text(description.progress, place)
+
+
+def queue_table(entries: Iterable[QueueEntry], caption: str = "") -> Table:
+    """The downloads that run and those that wait, in order."""
+    return Table(
+        columns=(Column("#", "right"), Column("id"), Column("progress")),
+        rows=tuple(
+            (str(each.position or "-"), each.model_id, progress_text(each.progress, each.position)) for each in entries
+        ),
+        caption=caption,
+        empty="No download runs or waits.",
+    )
+
+
+def file_progress_table(files: Sequence[FileProgress]) -> Table:
+    """The files of a download, one a line."""
+    return Table(
+        columns=(
+            Column("file"),
+            Column("state"),
+            Column("size", "right"),
+            Column("there", "right"),
+            Column("connections", "right"),
+        ),
+        rows=tuple(
+            (
+                each.path,
+                _PHASES.get(each.state, each.state),
+                size(each.size),
+                f"{100 * each.downloaded_bytes // each.size if each.size else 100} %",
+                str(each.connections or "-"),
+            )
+            for each in files
+        ),
+        empty="Its files are not known before its download has begun.",
     )
 
 
@@ -121,6 +182,7 @@ def info_table(description: ModelDescription) -> Table:
         ("health", " ".join(filter(None, (description.health.value, description.health_reason)))),
         ("on disk", size(description.size_on_disk)),
         ("weak", weak_text(description.weak_files)),
+        ("kept of its download", size(description.partial_bytes)),
         ("estimate", size(info.total_size_estimate)),
         ("files", files),
         ("left out", left_out),
@@ -295,14 +357,19 @@ def settings_text(config: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={value!r}" for key, value in config.items())
 
 
-def progress_text(progress: ModelDownloadProgress | None) -> str:
-    """A download in one line, empty where there is none."""
+def progress_text(progress: ModelDownloadProgress | None, place: int = 0) -> str:
+    """A download in one line, empty where there is none; `place` is that in the queue, 0 outside of it."""
     if progress is None or progress.phase == "done":
         return ""
-    if progress.phase != "downloading":
-        parts = [progress.phase.replace("_", " "), f"{progress.progress:.0f} %", progress.note]
-        return ", ".join(filter(None, parts))
-    parts = [f"{progress.progress:.0f} %", f"{size(progress.downloaded_bytes)} of {size(progress.total_bytes)}"]
+    parts = [_PHASES[progress.phase]] if progress.phase in _PHASES else []
+    if place:
+        parts.append(ordinal(place))
+    # Rounded down: 100 % is said when everything is there, not before.
+    parts.append(f"{math.floor(progress.progress)} %")
+    if progress.total_bytes:
+        parts.append(f"{size(progress.downloaded_bytes)} of {size(progress.total_bytes)}")
+    if progress.note:
+        parts.append(progress.note)
     if progress.bytes_per_second > 0:
         parts.append(f"{size(progress.bytes_per_second)}/s")
     if progress.estimated_time_remaining is not None:
@@ -310,6 +377,12 @@ def progress_text(progress: ModelDownloadProgress | None) -> str:
     if progress.note:
         parts.append(progress.note)
     return ", ".join(parts)
+
+
+def ordinal(number: int) -> str:
+    """A place in words: "1st", "22nd", "113th"."""
+    ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def duration(seconds: float) -> str:
@@ -328,7 +401,7 @@ def event_text(event: ModelEvent) -> str:
 
 
 def _stage(description: ModelDescription) -> str:
-    return description.stage.replace("_", " ")
+    return description.stage_word.replace("_", " ")
 
 
 def _note(description: ModelDescription) -> str:

@@ -26,7 +26,20 @@ from ..errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from .messages import Cancel, Done, Failed, Progressed, Reply, Request, Start, decode_reply, encode_line
+from ..types import FileProgress
+from .messages import (
+    Cancel,
+    Done,
+    Failed,
+    Files,
+    ListFiles,
+    Progressed,
+    Reply,
+    Request,
+    Start,
+    decode_reply,
+    encode_line,
+)
 from .precautions import usable_endpoint
 from .spec import FetchProgress, FetchResult, FetchSpec
 
@@ -34,6 +47,8 @@ CANCEL_TIME = 1.0
 """Seconds for the process to let go of a cancelled job; after that it is killed."""
 EXIT_TIME = 3.0
 """Seconds for the process to end by itself when the client closes."""
+FILES_TIME = 5.0
+"""Seconds for the process to tell of a job's files."""
 MAX_CRASHES = 5
 """Crashes in a row during which a job got no further."""
 _LINE_LIMIT = 64 << 20
@@ -60,6 +75,7 @@ class _Job:
         self.process: Process | None = None
         self.released = asyncio.Event()
         self.crashes = 0
+        self.askers: list[asyncio.Future[list[FileProgress] | None]] = []
         self._on_progress = on_progress
         self._last = FetchProgress("resolving")
         self._began = asyncio.get_running_loop().time()
@@ -82,6 +98,13 @@ class _Job:
             self._on_progress(self._last)
         except Exception:  # noqa: BLE001
             _log.exception("a progress callback of %s failed", self.spec.model_id)
+
+    def tell_files(self, files: list[FileProgress] | None) -> None:
+        """Answer everybody who asked for the files; None where there is nobody to tell of them."""
+        askers, self.askers = self.askers, []
+        for asker in askers:
+            if not asker.done():
+                asker.set_result(files)
 
     def succeed(self, result: FetchResult) -> None:
         """The files are there."""
@@ -156,6 +179,20 @@ class FetchClient:
             raise
         finally:
             self._jobs.pop(job.number, None)
+            job.tell_files(None)
+
+    async def files(self, model_id: str) -> list[FileProgress] | None:
+        """How far each file of a running fetch is, at most MAX_FILES of them; None where the process cannot tell."""
+        job = next((job for job in self._jobs.values() if job.spec.model_id == model_id), None)
+        if job is None or job.process is None or job.outcome.done():
+            return None
+        answer: asyncio.Future[list[FileProgress] | None] = asyncio.get_running_loop().create_future()
+        job.askers.append(answer)
+        await _send(job.process, ListFiles(job.number))
+        try:
+            return await asyncio.wait_for(answer, FILES_TIME)
+        except TimeoutError:
+            return None
 
     async def aclose(self) -> None:
         """End all fetches (they raise DownloadCancelledError) and the process; what was fetched is kept."""
@@ -243,6 +280,8 @@ class FetchClient:
         match reply:
             case Progressed(_, progress):
                 job.report(progress)
+            case Files(_, files):
+                job.tell_files(files)
             case Done(_, result):
                 job.succeed(result)
             case Failed(_, error, message, hint):
@@ -256,6 +295,7 @@ class FetchClient:
             orphans = [job for job in self._jobs.values() if job.process is process and not job.released.is_set()]
             for job in orphans:
                 job.crashes += 1
+                job.tell_files(None)
                 if job.outcome.done():
                     job.released.set()
                 elif self._closed:

@@ -79,6 +79,7 @@ class CacheLayout:
         self.snapshots = self.root / "snapshots"
         self.refs = self.root / "refs"
         self.trees = self.root / "trees"
+        self.begun = self.root / "begun"
         self.locks = self.cache_dir / ".locks" / folder
 
     @classmethod
@@ -121,11 +122,7 @@ class CacheLayout:
         revision = names.check_revision(revision or "main")
         if names.is_commit(revision):
             return revision
-        try:
-            commit = (self.refs / revision).read_text(encoding="ascii").strip()
-        except (OSError, ValueError):
-            return None
-        return commit if names.is_commit(commit) else None
+        return _read_commit(self.refs / revision)
 
     def read_tree(self, commit: str) -> dict[str, TreeEntry] | None:
         """The commit's listing; None where there is none or it cannot be trusted."""
@@ -196,6 +193,23 @@ class CacheLayout:
         if revision != commit:
             self._write(self.refs / names.check_revision(revision), commit.encode())
 
+    def write_begun(self, revision: str, commit: str) -> None:
+        """Record that a download of this revision has begun and of which commit: its ref is not there before the end.
+
+        Only what is shown of an unfinished download depends on it, so trouble is passed over.
+        """
+        with contextlib.suppress(OSError):
+            self._write(self._begun(revision), commit.encode())
+
+    def begun_commit(self, revision: str | None) -> str | None:
+        """The commit whose download was begun for a revision and has not ended; None where there is none."""
+        return _read_commit(self._begun(revision or "main"))
+
+    def remove_begun(self, revision: str | None) -> None:
+        """Forget that a download was begun: it has ended, or was given up with all its bytes."""
+        with contextlib.suppress(OSError):
+            self._begun(revision or "main").unlink(missing_ok=True)
+
     def lock(self, digest: str) -> BaseFileLock | None:
         """Take the lock that huggingface_hub uses for this content; None while another holds it.
 
@@ -252,6 +266,9 @@ class CacheLayout:
         except OSError:
             return []
         return [name for name in found if _is_digest(name) and self.partial(name).is_file()]
+
+    def _begun(self, revision: str) -> Path:
+        return self.begun / names.check_revision(revision).replace("/", "%2F")
 
     def _link(self, target: Path, digest: str) -> bool:
         """Make or replace a link to a blob; False where this file system has none."""
@@ -333,6 +350,14 @@ def is_leftover(path: Path) -> bool:
         return int(host, 16) == _HOST and not psutil.pid_exists(int(process, 16))
     except ValueError:
         return False
+
+
+def _read_commit(path: Path) -> str | None:
+    try:
+        commit = path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return commit if names.is_commit(commit) else None
 
 
 def _acquire(lock: BaseFileLock) -> BaseFileLock | None:

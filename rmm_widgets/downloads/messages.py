@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ..types import FileProgress
 from .spec import FetchProgress, FetchResult, FetchSpec
 
 
@@ -20,11 +21,24 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     job: int
 
 
+class ListFiles(msgspec.Struct, frozen=True, tag="list_files"):
+    """Kernel to fetcher: tell of each file of a job; it is answered with `Files`."""
+
+    job: int
+
+
 class Progressed(msgspec.Struct, frozen=True, tag="progress"):
     """Fetcher to kernel: how far a job is."""
 
     job: int
     progress: FetchProgress
+
+
+class Files(msgspec.Struct, frozen=True, tag="files"):
+    """Fetcher to kernel: the files of a job, at most MAX_FILES; None where the job has ended."""
+
+    job: int
+    files: list[FileProgress] | None
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
@@ -47,8 +61,8 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     hint: str
 
 
-Request = Start | Cancel
-Reply = Progressed | Done | Failed
+Request = Start | Cancel | ListFiles
+Reply = Progressed | Files | Done | Failed
 
 encode_line = msgspec.json.Encoder().encode
 """A message as bytes without the line end; JSON never holds a raw line feed."""

@@ -13,6 +13,8 @@ from ..types import DownloadPhase
 PLAIN_HTTP_LIMIT = 50_000_000_000
 """Bytes. The Hub does not serve larger files by plain HTTP, only by the Xet protocol; the number is that of
 `huggingface_hub.constants.MAX_HTTP_DOWNLOAD_SIZE` in version 2.4."""
+MAX_FILES = 10_000
+"""Files of one download that are told of one by one; larger repositories are shown in part."""
 
 
 class FetchSpec(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ __all__ = [
     "Finish",
     "Refusal",
     "Removed",
+    "StartDiscard",
     "StartLoad",
     "StartTransfer",
     "StartUnload",
@@ -33,6 +34,13 @@ class StartTransfer(msgspec.Struct, frozen=True):
 
 class StopTransfer(msgspec.Struct, frozen=True):
     """Stop fetching and keep what is there; report `transfer_stopped`."""
+
+    model_id: str
+    run: int
+
+
+class StartDiscard(msgspec.Struct, frozen=True):
+    """Remove what was fetched of an unfinished download; report `discarded` with this `run`."""
 
     model_id: str
     run: int
@@ -85,7 +93,7 @@ class Announce(msgspec.Struct, frozen=True):
     failure: Failure | None = None
 
 
-Effect = StartTransfer | StopTransfer | StartLoad | StopLoad | StartUnload | Finish | Removed | Announce
+Effect = StartTransfer | StopTransfer | StartDiscard | StartLoad | StopLoad | StartUnload | Finish | Removed | Announce
 
 Refusal = Literal["removing", "not_available"]
 

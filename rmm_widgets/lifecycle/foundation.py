@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from ..types import ModelEventType as Event
-from .effects import Announce, Effect, Finish, Removed, StartLoad, StartTransfer
+from .effects import Announce, Effect, Finish, Removed, StartDiscard, StartLoad, StartTransfer
 from .queues import SlotQueue
 from .states import LOADING, TRANSFERRING, TRANSITIONS, Failure, ModelState, Stage
 
@@ -57,6 +57,12 @@ class Foundation:
         self._announce(Event.DOWNLOAD_ERROR, model_id, "download_cancelled")
         self._finish(model_id, state.download, "cancelled")
         self._cancel_waiting_load(model_id)
+
+    def _start_discard(self, model_id: str, ticket: int) -> None:
+        """Have what was fetched removed; holds no download slot."""
+        run = self._number()
+        self._set(model_id, stage=Stage.DISCARDING, run=run, discard=ticket, percent=0.0, failure=None)
+        self._effects.append(StartDiscard(model_id, run))
 
     def _cancel_waiting_load(self, model_id: str) -> None:
         """End a load that has not started yet."""

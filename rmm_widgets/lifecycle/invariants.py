@@ -61,8 +61,11 @@ def _of_model(state: ModelState) -> list[str]:
         or stage not in {Stage.REGISTERED, Stage.DOWNLOADED, Stage.LOADED, Stage.ERROR},
         "an unload job without an unload": not state.unload or stage in {Stage.UNLOADING, Stage.ABORTING},
         "a removal that nothing will end": not state.remove
-        or stage in {Stage.CANCELLING, Stage.ABORTING, Stage.UNLOADING},
-        "a next download without a cancel": not state.next_download or stage is Stage.CANCELLING,
+        or stage in {Stage.CANCELLING, Stage.DISCARDING, Stage.ABORTING, Stage.UNLOADING},
+        "a next download without a cancel": not state.next_download or stage in {Stage.CANCELLING, Stage.DISCARDING},
+        "a discard job without a discard": not state.discard or stage in {Stage.CANCELLING, Stage.DISCARDING},
+        "a discard without a job": bool(state.discard) or stage is not Stage.DISCARDING,
+        "a discard that is also a pause": not (state.discard and state.pausing),
         "a next load without an abort": not state.next_load or stage is Stage.ABORTING,
         "pausing without a cancel": not state.pausing or stage is Stage.CANCELLING,
         "an error without a reason": (state.failure is not None) == (stage is Stage.ERROR) or stage is Stage.UNLOADING,

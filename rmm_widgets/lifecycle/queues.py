@@ -41,6 +41,16 @@ class SlotQueue:
             return next(iter(self._waiting))
         return None
 
+    def move(self, model_id: str, position: int) -> bool:
+        """Put one that waits at a position, 0 being the next; beyond the end is the last. False if nothing changed."""
+        if model_id not in self._waiting:
+            return False
+        before = list(self._waiting)
+        others = [each for each in before if each != model_id]
+        others.insert(position, model_id)
+        self._waiting = dict.fromkeys(others)
+        return others != before
+
     def moved(self, model_id: str, *, queued: bool, running: bool) -> None:
         """A model changed its stage: it now waits, runs, or does neither."""
         if queued:

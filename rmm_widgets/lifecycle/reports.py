@@ -44,12 +44,14 @@ class Reports(Foundation):
             percent=100.0,
             download=0,
             next_download=0,
+            discard=0,
             pausing=False,
             for_load_only=False,
         )
         self._finish(model_id, state.download, "cancelled" if cancelled else "done")
         if state.next_download != state.download:
             self._finish(model_id, state.next_download, "done")
+        self._finish(model_id, state.discard, "done")  # too late: nothing of it is unfinished any more
         self._announce(Event.DOWNLOAD_COMPLETE, model_id, "download_completed")
         if state.remove:
             self._leave(model_id)
@@ -78,7 +80,12 @@ class Reports(Foundation):
         state = self._of_run(model_id, run)
         if state is None or state.stage is not Stage.CANCELLING:
             return
-        if state.next_download and state.next_download == state.download:
+        if state.discard:
+            self._finish(model_id, state.download, "cancelled")
+            self._announce(Event.DOWNLOAD_ERROR, model_id, "download_cancelled")
+            self._set(model_id, download=0)
+            self._start_discard(model_id, state.discard)
+        elif state.next_download and state.next_download == state.download:
             self._set(model_id, stage=Stage.QUEUED, next_download=0, pausing=False)
         elif state.pausing and not state.remove:
             self._set(model_id, stage=Stage.PAUSED, pausing=False)
@@ -92,6 +99,26 @@ class Reports(Foundation):
             self._end_download(model_id, Stage.REGISTERED)
             if state.remove:
                 self._leave(model_id)
+        self._dispatch()
+
+    def discarded(self, model_id: str, run: int, *, freed: int = 0, failure: Failure | None = None) -> None:
+        """What was fetched is gone: so many bytes. Or it is not, because of `failure`."""
+        state = self._of_run(model_id, run)
+        if state is None or state.stage is not Stage.DISCARDING:
+            return
+        following = state.next_download
+        stage = Stage.QUEUED if following else Stage.REGISTERED
+        alone = state.for_load_only and bool(following)
+        self._set(model_id, stage=stage, discard=0, download=following, next_download=0, for_load_only=alone)
+        if failure is not None:
+            self._announce(Event.DOWNLOAD_ERROR, model_id, "discard_failed", failure)
+        elif freed:
+            self._announce(Event.DOWNLOAD_PROGRESS, model_id, "download_discarded")
+        self._finish(model_id, state.discard, "failed" if failure else "done", failure)
+        if following:
+            self._announce(Event.DOWNLOAD_START, model_id, "download_started")
+        if state.remove:
+            self._leave(model_id)
         self._dispatch()
 
     # Reports of workers

@@ -47,7 +47,7 @@ class Requests(Foundation):
                 self._set(model_id, stage=Stage.CANCELLING, pausing=False)
                 self._cancel_waiting_load(model_id)
                 self._effects.append(StopTransfer(model_id, state.run))
-            case Stage.CANCELLING if state.next_download or state.pausing:
+            case Stage.CANCELLING | Stage.DISCARDING if state.next_download or state.pausing:
                 if state.next_download not in (0, state.download):
                     self._finish(model_id, state.next_download, "cancelled")
                     self._announce(Event.DOWNLOAD_ERROR, model_id, "download_cancelled")
@@ -58,6 +58,33 @@ class Requests(Foundation):
             case _:
                 return False
         self._dispatch()
+        return True
+
+    def discard_download(self, model_id: str) -> Decision:
+        """Give the download up, if there is one, and remove what was fetched for it."""
+        state = self.models[model_id]
+        if state.remove:
+            return Decision(refused="removing")
+        self.cancel_download(model_id)
+        state = self.models[model_id]
+        ticket = state.discard
+        match state.stage:
+            case Stage.CANCELLING:
+                ticket = ticket or self._ticket()
+                self._set(model_id, discard=ticket)
+            case Stage.REGISTERED:
+                ticket = self._ticket()
+                self._start_discard(model_id, ticket)
+            case _:
+                pass  # it is under way, or there is nothing unfinished
+        return Decision(ticket)
+
+    def move_download(self, model_id: str, position: int) -> bool:
+        """Put a waiting download at a position of the queue, 0 being the next; False where it does not wait."""
+        if self.models[model_id].stage is not Stage.QUEUED:
+            return False
+        if self.downloads.move(model_id, position):
+            self._announce(Event.DOWNLOAD_PROGRESS, model_id, "download_moved")
         return True
 
     def pause_download(self, model_id: str) -> bool:
@@ -222,7 +249,7 @@ class Requests(Foundation):
                 self._set(model_id, stage=Stage.QUEUED, for_load_only=alone)
                 self._announce(Event.DOWNLOAD_PROGRESS, model_id, "download_resumed")
                 return state.download
-            case Stage.CANCELLING:
+            case Stage.CANCELLING | Stage.DISCARDING:
                 following = state.next_download or (state.download if state.pausing else self._ticket())
                 fresh = not state.next_download and not state.pausing
                 self._set(model_id, next_download=following, for_load_only=for_load_only if fresh else alone)

@@ -24,6 +24,9 @@ class Stage(StrEnum):
     CANCELLING = "cancelling"
     """The transfer was told to stop (to be cancelled or paused) and has not answered yet."""
 
+    DISCARDING = "discarding"
+    """Nothing is fetched any more, and what was fetched is being removed."""
+
     DOWNLOADED = "downloaded"
     WAITING = "waiting"
     LOADING = "loading"
@@ -38,13 +41,14 @@ class Stage(StrEnum):
 S = Stage
 
 TRANSITIONS: dict[Stage, frozenset[Stage]] = {
-    S.REGISTERED: frozenset({S.QUEUED, S.DOWNLOADED}),
+    S.REGISTERED: frozenset({S.QUEUED, S.DOWNLOADED, S.DISCARDING}),
     S.QUEUED: frozenset({S.RESOLVING, S.PAUSED, S.REGISTERED}),
     S.RESOLVING: frozenset({S.DOWNLOADING, S.VERIFYING, S.DOWNLOADED, S.CANCELLING, S.ERROR}),
     S.DOWNLOADING: frozenset({S.VERIFYING, S.DOWNLOADED, S.CANCELLING, S.ERROR}),
     S.VERIFYING: frozenset({S.DOWNLOADING, S.DOWNLOADED, S.CANCELLING, S.ERROR}),
     S.PAUSED: frozenset({S.QUEUED, S.REGISTERED}),
-    S.CANCELLING: frozenset({S.REGISTERED, S.PAUSED, S.QUEUED, S.DOWNLOADED, S.ERROR}),
+    S.CANCELLING: frozenset({S.REGISTERED, S.PAUSED, S.QUEUED, S.DOWNLOADED, S.DISCARDING, S.ERROR}),
+    S.DISCARDING: frozenset({S.REGISTERED, S.QUEUED}),
     S.DOWNLOADED: frozenset({S.WAITING, S.REGISTERED, S.ERROR}),
     S.WAITING: frozenset({S.LOADING, S.DOWNLOADED}),
     S.LOADING: frozenset({S.LOADED, S.ABORTING, S.ERROR}),
@@ -77,6 +81,7 @@ _STATUS: dict[Stage, ModelStatus] = {
     S.VERIFYING: ModelStatus.DOWNLOADING,
     S.PAUSED: ModelStatus.NOT_DOWNLOADED,
     S.CANCELLING: ModelStatus.DOWNLOADING,
+    S.DISCARDING: ModelStatus.NOT_DOWNLOADED,
     S.DOWNLOADED: ModelStatus.DOWNLOADED,
     S.WAITING: ModelStatus.LOADING,
     S.LOADING: ModelStatus.LOADING,
@@ -88,7 +93,7 @@ _STATUS: dict[Stage, ModelStatus] = {
 
 
 def public_status(stage: Stage) -> ModelStatus:
-    """The public status of a stage. A paused download is not on disk and nothing moves: not downloaded."""
+    """The public status of a stage. Paused or being discarded, it is not on disk and nothing comes: not downloaded."""
     return _STATUS[stage]
 
 
@@ -111,12 +116,12 @@ class ModelState(msgspec.Struct, frozen=True):
 
     Attributes:
         on_disk: Every file is there and verified.
-        run: Number of the latest transfer; reports of older ones are ignored.
+        run: Number of the latest transfer or discard; reports of older ones are ignored.
         generation: Number of the latest worker; reports of older ones are ignored.
         worker: Generation of the live worker, 0 while there is none.
         percent: Progress of the running or last transfer, 0 to 100.
-        download, load, unload, remove: Tickets of the open jobs, 0 where there is none.
-        next_download: Ticket of a download asked for while the former one is being cancelled.
+        download, load, unload, remove, discard: Tickets of the open jobs, 0 where there is none.
+        next_download: Ticket of a download asked for while the former one is being cancelled or discarded.
         next_load: Ticket of a load asked for while the former one is being aborted.
         pausing: The transfer was told to stop because of a pause, not of a cancel.
         for_load_only: The download was started by a load and nobody else asked for it.
@@ -133,6 +138,7 @@ class ModelState(msgspec.Struct, frozen=True):
     load: int = 0
     unload: int = 0
     remove: int = 0
+    discard: int = 0
     next_download: int = 0
     next_load: int = 0
     pausing: bool = False
@@ -141,5 +147,15 @@ class ModelState(msgspec.Struct, frozen=True):
     def tickets(self) -> tuple[int, ...]:
         """The open jobs of this model."""
         return tuple(
-            t for t in (self.download, self.load, self.unload, self.remove, self.next_download, self.next_load) if t
+            ticket
+            for ticket in (
+                self.download,
+                self.load,
+                self.unload,
+                self.remove,
+                self.discard,
+                self.next_download,
+                self.next_load,
+            )
+            if ticket
         )

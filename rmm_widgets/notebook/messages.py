@@ -71,7 +71,7 @@ _ARGUMENTS: Mapping[str, type[msgspec.Struct]] = {
     "log": _Nothing,
     "add": _Repository,
     "search": _Query,
-    **dict.fromkeys(("download", "pause", "resume", "cancel", "load", "unload", "health"), _Model),
+    **dict.fromkeys(("download", "pause", "resume", "cancel", "discard", "load", "unload", "health"), _Model),
 }
 
 
@@ -123,6 +123,8 @@ class MessageHandler:
         values: dict[str, Any] = {"model_ids": [model_id]} if several else {"model_id": model_id}
         if name == "load":
             values["settings"] = []
+        if name == "discard":
+            name, values["discard"] = "cancel", True
         self._execute(name, values)
 
     def _execute(self, name: str, values: Mapping[str, Any]) -> Any:

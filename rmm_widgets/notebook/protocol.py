@@ -17,7 +17,7 @@ PROTOCOL_VERSION = 1
 COMMAND_KIND = "rmm/cmd"
 REPLY_KIND = "rmm/reply"
 
-Action = Literal["download", "pause", "resume", "cancel", "load", "unload", "health"]
+Action = Literal["download", "pause", "resume", "cancel", "discard", "load", "unload", "health"]
 """What a row's button asks for; also the name of the command it sends."""
 
 
@@ -32,7 +32,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes on disk where downloaded, else the estimate; 0 where unknown."""
     status: ModelStatus
     stage: str
-    """The fine state in words, for example "queued", "waiting", "unloading"."""
+    """The fine state in words, for example "queued", "partial", "unloading"."""
     health: ModelHealth
     health_reason: str
     error: str
@@ -59,6 +59,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     files_done: int
     files_total: int
     note: str
+    place: int
+    """Its place among the downloads that wait, 1 being the next; 0 where it does not wait."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Snapshot", "actions", "only", "progress", "row", "summary", "take_snapshot"]
 
-_TRANSFERS = frozenset({"queued", "resolving", "downloading", "verifying", "paused", "cancelling"})
+_TRANSFERS = frozenset({"queued", "resolving", "downloading", "verifying", "paused", "cancelling", "partial"})
 """Stages whose progress is shown; the last numbers of what has ended are not news."""
+
+_KEPT: tuple[Action, ...] = ("resume", "discard")
+"""What fits where a download has stopped and some of it is on disk."""
 
 _ACTIONS: Mapping[str, tuple[Action, ...]] = {
     "registered": ("download",),
+    "partial": _KEPT,
     "queued": ("pause", "cancel"),
     "resolving": ("pause", "cancel"),
     "downloading": ("pause", "cancel"),
@@ -51,12 +55,13 @@ def take_snapshot(manager: ModelManager, version: str) -> Snapshot:
     # The revision is read first: a change in between makes it too old, never too new.
     revision = manager.get_state().revision
     models = manager.describe_all()
+    places = {each.model_id: each.position for each in manager.get_download_queue()}
     return Snapshot(
         rows={each.info.model_id: row(each) for each in models},
         progress={
-            each.info.model_id: progress(each.progress)
+            each.info.model_id: progress(each.progress, places.get(each.info.model_id, 0))
             for each in models
-            if each.progress is not None and each.stage in _TRANSFERS
+            if each.progress is not None and (each.stage_word in _TRANSFERS or each.partial_bytes)
         },
         summary=summary(manager.get_statistics(), revision, version),
     )
@@ -72,7 +77,7 @@ def row(description: ModelDescription) -> Row:
         description=info.description,
         size=description.size_on_disk or info.total_size_estimate,
         status=description.status,
-        stage=description.stage.value,
+        stage=description.stage_word,
         health=description.health,
         health_reason=description.health_reason,
         error=description.error,
@@ -89,11 +94,13 @@ def actions(description: ModelDescription) -> tuple[Action, ...]:
     if description.stage == "error":
         if description.placement:
             return ("unload",)  # its worker is still there, as after an unload that failed
-        return ("load",) if description.on_disk else ("download",)
-    return _ACTIONS.get(description.stage, ())
+        if description.on_disk:
+            return ("load",)
+        return _KEPT if description.partial_bytes else ("download",)
+    return _ACTIONS.get(description.stage_word, ())
 
 
-def progress(record: ModelDownloadProgress) -> Progress:
+def progress(record: ModelDownloadProgress, place: int = 0) -> Progress:
     """How far a download is, in the few numbers a bar needs."""
     return Progress(
         phase=record.phase,
@@ -106,6 +113,7 @@ def progress(record: ModelDownloadProgress) -> Progress:
         files_done=record.files_done,
         files_total=record.files_total,
         note=record.note,
+        place=place,
     )
 
 

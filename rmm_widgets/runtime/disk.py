@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..lifecycle.states import Stage
+from ..types import FileProgress, ModelDownloadProgress, ModelStatus
 from .entry import Entry
 from .threads import CoroutineThread
 
 if TYPE_CHECKING:
     from ..downloads.cache import Snapshot
+    from ..downloads.resumable import Choice
     from .engine import Engine
 
 __all__ = ["Disk"]
@@ -27,14 +31,64 @@ class Disk:
         self._engine = engine
 
     async def look(self, entry: Entry) -> None:
-        """Note whether all files of a model are on disk."""
+        """Note whether all files of a model are on disk, and where not, what is there of its download."""
         if entry.custom:
             present = await self._custom_available(entry)
         else:
             present = await self._files_of(entry)
         if present is not None and entry.info.model_id in self._engine.machine.models:
             self._engine.machine.set_on_disk(entry.info.model_id, present)
-            self._engine.settle(entry.info.model_id)
+            self.show_unfinished(entry)
+
+    async def look_for_unfinished(self, entry: Entry) -> None:
+        """Note what is on disk of a download that does not run; trouble is logged, and nothing noted."""
+        from ..downloads.resumable import find_unfinished
+
+        if entry.custom:
+            return
+        where = self.whereabouts(entry)
+        try:
+            entry.unfinished = await self._engine.in_thread(lambda: find_unfinished(*where), "disk")
+        except OSError as error:
+            _log.warning("what is kept of the download of %s cannot be read: %s", entry.info.model_id, error)
+            entry.unfinished = None
+
+    def show_unfinished(self, entry: Entry) -> None:
+        """Show what was found of a download at rest as its progress."""
+        model_id, found, shown = entry.info.model_id, entry.unfinished, entry.progress
+        stage = self._engine.state(model_id).stage
+        if stage in {Stage.REGISTERED, Stage.ERROR} and found is not None:
+            from msgspec.structs import replace
+
+            entry.progress = replace(
+                shown or ModelDownloadProgress(model_id=model_id, status=ModelStatus.NOT_DOWNLOADED),
+                phase="paused",
+                progress=100.0 * found.downloaded_bytes / found.total_bytes if found.total_bytes else 0.0,
+                downloaded_bytes=found.downloaded_bytes,
+                total_bytes=found.total_bytes,
+                files_done=found.files_done,
+                files_total=found.files_total,
+            )
+        elif stage is Stage.REGISTERED and shown is not None and shown.phase == "paused":
+            entry.progress = None  # it is not there any more
+        self._engine.settle(model_id)
+
+    async def files(self, entry: Entry) -> list[FileProgress]:
+        """What is there of each file of a model whose download does not run."""
+        from ..downloads.resumable import files_on_disk
+
+        if entry.custom:
+            return []
+        where = self.whereabouts(entry)
+        return await self._engine.in_thread(lambda: files_on_disk(*where), "disk")
+
+    def whereabouts(self, entry: Entry) -> tuple[Path, str, str | None, Choice]:
+        """Cache, repository, revision and choice of files, as `downloads.resumable` takes them."""
+        from ..downloads.resumable import Choice
+
+        info = entry.info
+        choice = Choice(info.allow_patterns, info.ignore_patterns)
+        return self._engine.settings.cache, info.repo_id, entry.commit or info.version, choice
 
     async def _files_of(self, entry: Entry) -> bool | None:
         """Whether every chosen file is there; None where the answer came too late to be of use."""
@@ -54,6 +108,10 @@ class Disk:
             return None  # a download or another registration was faster
         if found is not None and entry.damage is damage:
             entry.damage = None  # somebody else has put the right files there
+        if found is None:
+            await self.look_for_unfinished(entry)
+        else:
+            entry.unfinished = None
         entry.snapshot = str(found.path) if found else None
         entry.size_on_disk = found.size if found else 0
         entry.weak_files = found.weak if found else ()

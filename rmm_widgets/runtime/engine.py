@@ -19,6 +19,7 @@ from ..lifecycle.effects import (
     Effect,
     Finish,
     Removed,
+    StartDiscard,
     StartLoad,
     StartTransfer,
     StartUnload,
@@ -85,6 +86,7 @@ class Engine:
             models={},
             active_downloads=0,
             queued_downloads=0,
+            download_queue=(),
             active_loads=0,
             queued_loads=0,
             failed_downloads=0,
@@ -257,6 +259,7 @@ class Engine:
             models=models,
             active_downloads=machine.downloads.busy,
             queued_downloads=len(machine.downloads),
+            download_queue=machine.downloads.waiting,
             active_loads=machine.loads.busy,
             queued_loads=len(machine.loads),
             failed_downloads=sum(_download_failed(description) for description in models.values()),
@@ -276,6 +279,8 @@ class Engine:
                 self.transfers.start(model_id, run)
             case StopTransfer(model_id, run):
                 self.transfers.stop(model_id, run)
+            case StartDiscard(model_id, run):
+                self.transfers.discard(model_id, run)
             case StartLoad(model_id, generation):
                 self.residents.start(model_id, generation)
             case StopLoad(model_id, generation):
@@ -303,13 +308,17 @@ class Engine:
 
     def _outcome(self, kind: JobKind, entry: Entry, effect: Finish) -> tuple[RMMError, bool]:
         if effect.outcome == "cancelled":
-            return _cancelled(kind, effect.model_id), True
+            state = self.machine.models.get(effect.model_id)  # it may have left by now
+            discards = state is not None and bool(state.discard)
+            return _cancelled(kind, effect.model_id, discards=discards), True
         return entry.error or RMMError(_reason(effect.failure), model_id=effect.model_id), False
 
     def result(self, kind: JobKind, entry: Entry) -> Any:
         """What a fulfilled job of this kind gives."""
         if kind == "download":
             return Path(entry.snapshot) if entry.snapshot else None
+        if kind == "discard":
+            return entry.freed_bytes
         return entry.instance if kind == "load" else None
 
     def _announce(self, effect: Announce) -> None:
@@ -325,7 +334,7 @@ class Engine:
             case ModelEventType.DOWNLOAD_COMPLETE:
                 data |= {"bytes": entry.size_on_disk, "commit": entry.commit}
             case ModelEventType.DOWNLOAD_PROGRESS:
-                data |= {"progress": self.state(effect.model_id).percent}
+                data |= {"progress": self.state(effect.model_id).percent, **self._download_data(effect)}
             case ModelEventType.LOAD_START:
                 data |= {"config": entry.config}
             case ModelEventType.LOAD_COMPLETE:
@@ -335,6 +344,17 @@ class Engine:
         self.transfers.announced(entry, effect)
         self.publish(effect.type, effect.model_id, **data)
         self.residents.announced(entry, effect)
+
+    def _download_data(self, effect: Announce) -> dict[str, Any]:
+        match effect.action:
+            case "download_moved":
+                waiting = self.machine.downloads.waiting
+                place = waiting.index(effect.model_id) + 1 if effect.model_id in waiting else 0
+                return {"position": place}
+            case "download_discarded":
+                return {"freed_bytes": self.entries[effect.model_id].freed_bytes}
+            case _:
+                return {}
 
     def set_health(self, entry: Entry, health: ModelHealth, reason: str = "") -> None:
         """Note a model's health and tell the listeners where it changed."""
@@ -374,13 +394,15 @@ def _reason(failure: Failure | None) -> str:
     return failure.reason if failure else "it failed"
 
 
-def _cancelled(kind: JobKind, model_id: str) -> RMMError:
+def _cancelled(kind: JobKind, model_id: str, *, discards: bool) -> RMMError:
     if kind == "load":
         return LoadCancelledError(f"The load of model {model_id} was cancelled", model_id=model_id)
     return DownloadCancelledError(
         f"The download of model {model_id} was cancelled",
         model_id=model_id,
-        hint="What was fetched is kept; download it again to go on.",
+        hint="What was fetched is removed; download it again to begin anew."
+        if discards
+        else "What was fetched is kept; download it again to go on.",
     )
 
 

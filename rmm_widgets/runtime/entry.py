@@ -6,7 +6,7 @@ import dataclasses
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -26,7 +26,13 @@ from ..types import (
 )
 from ..workers.api import Worker
 
+if TYPE_CHECKING:
+    from ..downloads.resumable import Unfinished
+
 __all__ = ["CustomSource", "Damage", "Entry", "Isolation", "LoadOptions", "ModelDescription", "Picture"]
+
+_AT_REST = frozenset({Stage.REGISTERED, Stage.ERROR})
+"""Stages in which what is kept of a download is worth telling: elsewhere its progress does."""
 
 Isolation = Literal["process", "kernel"]
 CustomSource = BaseModel | Callable[[ModelInfo], BaseModel]
@@ -56,6 +62,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     error: str
     hint: str
     size_on_disk: int
+    partial_bytes: int
+    """Bytes that are kept of a download that has not ended and does not run."""
     memory_bytes: int
     device: str
     placement: str
@@ -71,6 +79,11 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     weak_files: tuple[str, ...] = ()
     files: FileListing | None = None
 
+    @property
+    def stage_word(self) -> str:
+        """Where it stands, in the word that people see: "partial" for a download that can be resumed."""
+        return "partial" if self.stage is Stage.REGISTERED and self.partial_bytes else self.stage.value
+
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
     """All models at one moment; the runtime replaces it with every change, anybody may keep one."""
@@ -80,6 +93,8 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     models: Mapping[str, ModelDescription]
     active_downloads: int
     queued_downloads: int
+    download_queue: tuple[str, ...]
+    """The models that wait for a download slot, the next one first."""
     active_loads: int
     queued_loads: int
     failed_downloads: int
@@ -120,6 +135,9 @@ class Entry:
     """Files on disk for which the Hub publishes no sha256."""
     damage: Damage | None = None
     """What is wrong with the files, until they were fetched again."""
+    unfinished: Unfinished | None = None
+    freed_bytes: int = 0
+    """What the last discard of a download freed."""
     progress: ModelDownloadProgress | None = None
 
     options: LoadOptions = dataclasses.field(default_factory=LoadOptions)
@@ -188,6 +206,7 @@ class Entry:
             error=failure.reason if failure else "",
             hint=failure.hint if failure else "",
             size_on_disk=self.size_on_disk,
+            partial_bytes=self.unfinished.downloaded_bytes if self.unfinished and state.stage in _AT_REST else 0,
             memory_bytes=self.memory_bytes if alive else 0,
             device=self.device if alive else "",
             placement=self.placement if alive else "",

@@ -23,10 +23,12 @@ JobKind = Literal[
     "verify",
     "repair",
     "delete",
+    "discard",
     "prune",
     "usage",
     "check",
     "list",
+    "files",
 ]
 
 

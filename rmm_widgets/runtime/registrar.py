@@ -161,7 +161,7 @@ class Registrar:
             raise
         if changed:
             entry.snapshot, entry.size_on_disk, entry.weak_files = None, 0, ()
-            entry.damage, entry.progress = None, None
+            entry.damage, entry.progress, entry.unfinished = None, None, None
             engine.machine.cancel_download(model_id)
             engine.machine.unload(model_id)
             engine.machine.set_on_disk(model_id, False)
@@ -219,7 +219,8 @@ class Registrar:
     async def _free(self, entry: Entry) -> int:
         from ..downloads.deletion import delete_snapshot
 
-        engine, repo_id, commit = self._engine, entry.info.repo_id, entry.commit
+        engine, repo_id = self._engine, entry.info.repo_id
+        commit = entry.unfinished.commit if entry.unfinished else entry.commit
         if entry.custom or commit is None:
             return 0
         keep = {e.commit for e in engine.entries.values() if e.info.repo_id == repo_id and e.commit}

@@ -7,6 +7,8 @@ progress callbacks. When a transfer may run is the machine's business.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DownloadTimeoutError, RevisionNotFoundError
 from ..lifecycle.effects import Announce
 from ..lifecycle.states import Stage
-from ..types import ModelDownloadProgress, ModelEventType, ModelStatus
+from ..types import FileProgress, ModelDownloadProgress, ModelEventType, ModelInfo, ModelStatus
 from .bus import Listener
 from .entry import Entry
 from .threads import CoroutineThread
@@ -29,8 +31,11 @@ __all__ = ["ProgressCallback", "Transfers"]
 
 ProgressCallback = Callable[[ModelDownloadProgress], object]
 
-MIN_INTERVAL = 0.1
-"""Seconds between two progress reports of one download, except for the last."""
+MIN_INTERVAL = 0.115
+"""Seconds between two progress reports of one download: nine a second, and room for the last one."""
+
+LONGEST_ETA = 30 * 86_400.0
+"""Seconds; a longer time left is a guess that helps nobody."""
 
 CUSTOM_GRACE = 0.5
 """Seconds that a custom model's `download` gets to end after a cancel, before its thread is abandoned."""
@@ -38,7 +43,12 @@ CUSTOM_GRACE = 0.5
 TURN_POLL = 0.05
 """Seconds between two looks whether a download that was given up has ended."""
 
-_STAGES = {"downloading": Stage.DOWNLOADING, "verifying": Stage.VERIFYING, "finishing": Stage.VERIFYING}
+_STAGES = {
+    "downloading": Stage.DOWNLOADING,
+    "waiting_for_other": Stage.DOWNLOADING,
+    "verifying": Stage.VERIFYING,
+    "finishing": Stage.VERIFYING,
+}
 
 
 class Transfers:
@@ -68,6 +78,16 @@ class Transfers:
         if task is not None:
             self._engine.loop.stop_task(task)
 
+    def discard(self, model_id: str, run: int) -> None:
+        """Remove what was fetched of a model's unfinished download."""
+        entry = self._engine.entry(model_id)
+        self._engine.loop.spawn(self._discard(entry, run), name=f"discard {model_id}")
+
+    async def files(self, entry: Entry) -> list[FileProgress]:
+        """How far each file of a model is: from the fetch process where it runs, else from the disk."""
+        running = await self._client.files(entry.info.model_id) if self._client is not None else None
+        return running or await self._engine.disk.files(entry)
+
     def watch(self, model_id: str, callback: ProgressCallback) -> None:
         """Give `callback` every progress report until the download of this model ends."""
         self._callbacks.setdefault(model_id, []).append(self._engine.bus.private(callback))
@@ -84,6 +104,8 @@ class Transfers:
             case ModelEventType.DOWNLOAD_ERROR, "download_cancelled":
                 self._show_end(entry, ModelStatus.NOT_DOWNLOADED, "Download cancelled")
                 self._engine.revisions.ended(entry, done=False)
+            case ModelEventType.DOWNLOAD_ERROR, "discard_failed":
+                pass
             case ModelEventType.DOWNLOAD_ERROR, _:
                 self._show_end(entry, ModelStatus.ERROR, effect.failure.reason if effect.failure else "")
                 self._engine.revisions.ended(entry, done=False)
@@ -104,17 +126,45 @@ class Transfers:
 
     async def _run(self, entry: Entry, run: int, work: Coroutine[Any, Any, None]) -> None:
         engine, machine, model_id = self._engine, self._engine.machine, entry.info.model_id
+        ended: BaseException | None = None
         try:
             await work
-        except asyncio.CancelledError:
-            machine.transfer_stopped(model_id, run)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the job must end with it
-            machine.transfer_failed(model_id, run, engine.fail(entry, "download", error))
-        else:
+        except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001 - whatever it is, the job must end with it
+            ended = error
+            # Told to stop once more: the numbers are not worth a wait.
+            with contextlib.suppress(asyncio.CancelledError):
+                await engine.disk.look_for_unfinished(entry)
+        self._tasks.pop(model_id, None)
+        if ended is None:
+            entry.unfinished = None
             machine.transfer_done(model_id, run)
-        finally:
-            self._tasks.pop(model_id, None)
-            engine.settle(model_id)
+        elif isinstance(ended, asyncio.CancelledError):
+            machine.transfer_stopped(model_id, run)
+        else:
+            machine.transfer_failed(model_id, run, engine.fail(entry, "download", ended))
+        engine.settle(model_id)
+        if model_id in machine.models:
+            engine.disk.show_unfinished(entry)
+
+    async def _discard(self, entry: Entry, run: int) -> None:
+        from ..downloads.resumable import discard_unfinished
+
+        engine, machine, info = self._engine, self._engine.machine, entry.info
+        where = engine.disk.whereabouts(entry)
+        keep = {commit for other in engine.entries.values() if other is not entry for commit in _commits(other, info)}
+        failure, entry.freed_bytes = None, 0
+        try:
+            if not entry.custom:
+                entry.freed_bytes = await engine.in_thread(lambda: discard_unfinished(*where, keep=keep), "discard")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job must end with it
+            failure = engine.fail(entry, "download", error)
+        await engine.disk.look_for_unfinished(entry)
+        if entry.unfinished is None:
+            entry.progress = None
+        machine.discarded(info.model_id, run, freed=entry.freed_bytes, failure=failure)
+        engine.settle(info.model_id)
+        if info.model_id in machine.models:
+            engine.disk.show_unfinished(entry)
 
     async def _from_hub(self, entry: Entry, run: int) -> None:
         from ..downloads.client import FetchClient
@@ -148,7 +198,8 @@ class Transfers:
             result = await self._client.fetch(spec, report)
         except RevisionNotFoundError as error:
             raise await engine.revisions.refused(entry, error) from None
-        report.flush()
+        if (held := report.take()) is not None:
+            self._fetched(entry, run, held, tell=False)  # the end is told at once
         engine.revisions.fetched(entry, result)
         if (entry.info.allow_patterns, entry.info.ignore_patterns) != (info.allow_patterns, info.ignore_patterns):
             # Other files were asked for meanwhile: once this download has ended, the disk will tell.
@@ -192,12 +243,17 @@ class Transfers:
             model.reports_to(None)
             thread.cancel()
             await thread.ended(CUSTOM_GRACE)
-        report.flush()
+        if (held := report.take()) is not None:
+            self._custom_reported(entry, run, *held, tell=False)
 
     # Progress
 
-    def _fetched(self, entry: Entry, run: int, progress: FetchProgress) -> None:
-        done, total = progress.downloaded_bytes, progress.total_bytes
+    def _fetched(self, entry: Entry, run: int, progress: FetchProgress, *, tell: bool = True) -> None:
+        total, done, files = progress.total_bytes, progress.downloaded_bytes, progress.files_total
+        if (shown := entry.progress) is not None:
+            # Until the plan is known, what was found on disk or estimated stands; and nothing falls.
+            total, files = total or shown.total_bytes, files or shown.files_total
+            done = max(done, min(shown.downloaded_bytes, total))
         self._moved(
             entry,
             run,
@@ -207,13 +263,16 @@ class Transfers:
             total_bytes=total,
             current_file=progress.current_file,
             files_done=progress.files_done,
-            files_total=progress.files_total,
+            files_total=files,
             bytes_per_second=progress.bytes_per_second,
-            estimated_time_remaining=progress.eta,
+            estimated_time_remaining=_sensible(progress.eta),
             note=progress.note,
+            tell=tell,
         )
 
-    def _custom_reported(self, entry: Entry, run: int, done: int, total: int, current_file: str | None) -> None:
+    def _custom_reported(
+        self, entry: Entry, run: int, done: int, total: int, current_file: str | None, *, tell: bool = True
+    ) -> None:
         shown = entry.progress
         begun = shown.start_time if shown else None
         seconds = (datetime.now(UTC) - begun).total_seconds() if begun else 0.0
@@ -227,10 +286,11 @@ class Transfers:
             total_bytes=total,
             current_file=current_file,
             bytes_per_second=rate,
-            estimated_time_remaining=max(0, total - done) / rate if rate and total else None,
+            estimated_time_remaining=_sensible(max(0, total - done) / rate if rate and total else None),
+            tell=tell,
         )
 
-    def _moved(self, entry: Entry, run: int, phase: str, percent: float, **fields: Any) -> None:
+    def _moved(self, entry: Entry, run: int, phase: str, percent: float, *, tell: bool, **fields: Any) -> None:
         engine, model_id = self._engine, entry.info.model_id
         state = engine.machine.models.get(model_id)
         if state is None or state.run != run or state.stage is Stage.CANCELLING:
@@ -239,19 +299,20 @@ class Transfers:
             engine.machine.transfer_phase(model_id, run, _STAGES[phase])
         percent = engine.machine.transfer_progress(model_id, run, percent)
         self._show(entry, "finishing" if phase == "done" else phase, progress=percent, **fields)
-        self._tell(entry)
+        if tell:
+            self._tell(entry)
         engine.settle(model_id)
 
     def _show(self, entry: Entry, phase: str, **fields: Any) -> None:
         from msgspec.structs import replace
 
         model_id = entry.info.model_id
-        base = entry.progress or ModelDownloadProgress(
-            model_id=model_id, total_bytes=entry.info.total_size_estimate, files_total=entry.info.file_count_estimate
-        )
+        base = entry.progress or _before_the_plan(entry)
         changes: dict[str, Any] = {"phase": phase, "status": ModelStatus.DOWNLOADING}
+        if phase != "downloading":
+            changes |= {"bytes_per_second": 0.0, "estimated_time_remaining": None}
         if phase in {"queued", "paused", "resolving"}:
-            changes |= {"bytes_per_second": 0.0, "estimated_time_remaining": None, "note": ""}
+            changes["note"] = ""
         entry.progress = replace(base, **{**changes, **fields})
         self._engine.touch(model_id)
 
@@ -275,7 +336,9 @@ class Transfers:
                 "files_done": files,
                 "estimated_time_remaining": 0.0,
             }
-        phase = shown.phase if shown and status is not ModelStatus.DOWNLOADED else "done"
+            phase = "done"
+        else:
+            phase = shown.phase if shown and entry.unfinished is None else "paused"
         self._show(entry, phase, **fields)
         self._tell(entry)
         for listener in self._callbacks.pop(entry.info.model_id, []):
@@ -301,24 +364,54 @@ class Transfers:
             )
 
 
-class _Throttle:
-    """Lets at most ten reports a second through, and the last one always on `flush`."""
+def _before_the_plan(entry: Entry) -> ModelDownloadProgress:
+    """The first record of a download: what an earlier one left on disk, else what was estimated."""
+    info, kept = entry.info, entry.unfinished
+    if kept is None:
+        return ModelDownloadProgress(
+            model_id=info.model_id, total_bytes=info.total_size_estimate, files_total=info.file_count_estimate
+        )
+    return ModelDownloadProgress(
+        model_id=info.model_id,
+        progress=100.0 * kept.downloaded_bytes / kept.total_bytes,
+        downloaded_bytes=kept.downloaded_bytes,
+        total_bytes=kept.total_bytes,
+        files_done=kept.files_done,
+        files_total=kept.files_total,
+    )
 
-    def __init__(self, report: Callable[[Any], None]) -> None:
+
+def _commits(other: Entry, info: ModelInfo) -> list[str]:
+    """The commits of another model of the same repository."""
+    if other.custom or other.info.repo_id != info.repo_id:
+        return []
+    unfinished = other.unfinished.commit if other.unfinished else None
+    return [commit for commit in (other.commit, unfinished) if commit is not None]
+
+
+def _sensible(seconds: float | None) -> float | None:
+    return seconds if seconds is not None and math.isfinite(seconds) and 0 <= seconds <= LONGEST_ETA else None
+
+
+class _Throttle:
+    """Lets a report through every `MIN_INTERVAL` seconds and holds the latest of those between."""
+
+    def __init__(self, report: Callable[[Any], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._report = report
-        self._last = 0.0
+        self._clock = clock
+        self._last = -math.inf
         self._held: Any = None
 
     def __call__(self, progress: Any) -> None:
-        now = time.monotonic()
+        """Report, or hold what would come too soon."""
+        now = self._clock()
         if now - self._last >= MIN_INTERVAL:
             self._last, self._held = now, None
             self._report(progress)
         else:
             self._held = progress
 
-    def flush(self) -> None:
-        """Report what was held back."""
-        if self._held is not None:
-            held, self._held = self._held, None
-            self._report(held)
+    def take(self) -> Any:
+        """What is held back, None where nothing is."""
+        held, self._held = self._held, None
+        return held

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +27,13 @@ manager.register_from_hub("rmm-demo/minilm-toy").result(60)
 PANEL = "panel = rmm_widgets.ModelManagerPanel()\npanel"
 SLOW = "hub.throttle(rate=250_000)"
 QUICK = "hub.throttle(rate=None)"
+AGAIN = """
+import rmm_widgets
+hub = rmm_widgets.demo.start()
+hub.throttle(rate=None)
+manager = rmm_widgets.get_manager()
+"""
+A_PART = re.compile(r"[1-9]\d?")
 
 
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "01-quickstart.ipynb"
@@ -92,12 +102,47 @@ def test_cancel_by_clicking_keeps_what_was_fetched(notebook: Notebook) -> None:
     digits = row(notebook, "vit-digits")
     notebook.ask(SLOW)
     digits.get_by_role("button", name="Download vit-digits", exact=True).click()
+    expect(digits.get_by_role("progressbar")).to_have_attribute("aria-valuenow", A_PART)
     digits.get_by_role("button", name="Cancel vit-digits", exact=True).click()
-    expect(digits.get_by_role("button", name="Download vit-digits", exact=True)).to_be_enabled()
-    expect(digits).to_contain_text("not downloaded")
+    expect(digits.get_by_role("button", name="Discard vit-digits", exact=True)).to_be_enabled()
+    expect(digits).to_contain_text("not downloaded, partial")
     notebook.ask(QUICK)
-    digits.get_by_role("button", name="Download vit-digits", exact=True).click()
+    digits.get_by_role("button", name="Resume vit-digits", exact=True).click()
     expect(digits.get_by_role("button", name="Load vit-digits", exact=True)).to_be_enabled()
+
+
+def test_discard_by_clicking_leaves_nothing(notebook: Notebook) -> None:
+    digits = row(notebook, "vit-digits")
+    notebook.ask(SLOW)
+    digits.get_by_role("button", name="Download vit-digits", exact=True).click()
+    expect(digits.get_by_role("progressbar")).to_have_attribute("aria-valuenow", A_PART)
+    digits.get_by_role("button", name="Cancel vit-digits", exact=True).click()
+    digits.get_by_role("button", name="Discard vit-digits", exact=True).click()
+    expect(digits.get_by_role("button", name="Download vit-digits", exact=True)).to_be_enabled()
+    assert notebook.ask("print(manager.describe('vit-digits').partial_bytes)").strip() == "0"
+    notebook.ask(QUICK)
+
+
+def test_D20_a_kernel_killed_in_a_download_shows_the_part_and_goes_on(
+    lab: LabPage, open_notebook: Callable[..., Notebook]
+) -> None:
+    notebook = open_notebook(START, PANEL, f"{AGAIN}\n{PANEL}")
+    notebook.run(0)
+    notebook.run(1)
+    digits = row(notebook, "vit-digits")
+    notebook.ask(SLOW)
+    digits.get_by_role("button", name="Download vit-digits", exact=True).click()
+    expect(digits.get_by_role("progressbar")).to_have_attribute("aria-valuenow", A_PART)
+    os.kill(int(notebook.ask("import os; print(os.getpid())")), signal.SIGKILL)
+    lab.page.get_by_role("dialog").get_by_role("button", name="Ok").click()
+    notebook.wait_for_kernel()
+    notebook.run(2)
+    digits = row(notebook, "vit-digits").last
+    expect(digits).to_contain_text("not downloaded, partial")
+    expect(digits.get_by_role("progressbar")).to_have_attribute("aria-valuetext", re.compile(r"paused, .+ of 1.14 MB"))
+    digits.get_by_role("button", name="Resume vit-digits", exact=True).click()
+    expect(digits.get_by_role("button", name="Load vit-digits", exact=True)).to_be_enabled()
+    assert notebook.ask("print(manager.verify_model('vit-digits').result().ok)").strip() == "True"
 
 
 def test_N2_a_reload_in_mid_download_shows_the_truth(lab: LabPage, notebook: Notebook) -> None:

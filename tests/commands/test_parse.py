@@ -46,7 +46,7 @@ def test_download_takes_several_ids() -> None:
 
 
 def test_optional_arguments_may_be_missing() -> None:
-    assert values("status") == {"model_id": None}
+    assert values("status") == {"model_id": None, "files": False}
     assert values("unload --all") == {"model_ids": [], "everything": True, "wait": False}
 
 

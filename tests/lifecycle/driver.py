@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 
 from rmm_widgets.lifecycle.effects import (
     Announce,
     Finish,
     Removed,
+    StartDiscard,
     StartLoad,
     StartTransfer,
     StartUnload,
@@ -24,13 +26,24 @@ DOWNLOAD_FAILURE = Failure(phase="download", reason="no")
 CRASH = Failure(phase="crash", reason="killed by signal 9")
 UNLOAD_FAILURE = Failure(phase="unload", reason="no")
 
-REQUESTS = ("download", "cancel_download", "pause_download", "load", "cancel_load", "unload", "remove")
+REQUESTS = (
+    "download",
+    "cancel_download",
+    "discard_download",
+    "move_download",
+    "pause_download",
+    "load",
+    "cancel_load",
+    "unload",
+    "remove",
+)
 REPORTS = (
     "transfer_phase",
     "transfer_progress",
     "transfer_done",
     "transfer_failed",
     "transfer_stopped",
+    "discarded",
     "load_done",
     "load_failed",
     "load_stopped",
@@ -41,6 +54,7 @@ REPORTS = (
 )
 OTHERS = ("add", "on_disk", "off_disk", "damaged", "limits")
 OPERATIONS = REQUESTS + REPORTS + OTHERS
+DRAINING = ("transfer_stopped", "transfer_done", "discarded", "load_stopped", "load_done", "unload_done")
 
 
 class Driver:
@@ -50,6 +64,7 @@ class Driver:
         self.machine = Lifecycle(2, 1, auto_download=auto_download, auto_load=auto_load)
         self.names = [f"m{n}" for n in range(models)]
         self.transfers: dict[str, int] = {}
+        self.discards: dict[str, int] = {}
         self.workers: dict[str, int] = {}
         self.ceiling = {"downloads": 2, "loads": 1}
         self.ended: Counter[int] = Counter()
@@ -57,9 +72,24 @@ class Driver:
         for n, name in enumerate(self.names):
             self.machine.add(name, on_disk=n == 0)
 
-    def request(self, operation: str, name: str) -> None:
-        if name in self.machine.models:
+    def request(self, operation: str, name: str, percent: float = 50.0) -> None:
+        if name not in self.machine.models:
+            return
+        if operation == "move_download":
+            self.move(name, abs(int(percent)) % 4)
+        else:
             getattr(self.machine, operation)(name)
+
+    def move(self, name: str, position: int) -> None:
+        """Only the order of those that wait may change, and only by this one's place."""
+        queue, before = self.machine.downloads, self.machine.models.copy()
+        waiting = queue.waiting
+        moved = self.machine.move_download(name, position)
+        assert moved == (name in waiting)
+        if moved:
+            assert queue.waiting.index(name) == min(position, len(waiting) - 1)
+        assert [each for each in queue.waiting if each != name] == [each for each in waiting if each != name]
+        assert self.machine.models == before
 
     def report(self, operation: str, name: str, percent: float = 50.0) -> None:
         """Only what an honest shell could say: about what it was told to run and has not yet ended."""
@@ -81,6 +111,9 @@ class Driver:
             else:
                 del self.transfers[name]
                 machine.transfer_failed(name, run, DOWNLOAD_FAILURE)
+        elif operation == "discarded" and name in self.discards:
+            run = self.discards.pop(name)
+            machine.discarded(name, run, freed=int(percent), failure=DOWNLOAD_FAILURE if percent < 10 else None)
         elif name in self.workers and state is not None and not operation.startswith("transfer_"):
             generation = self.workers[name]
             stage = state.stage
@@ -111,6 +144,7 @@ class Driver:
         self.machine.transfer_failed(name, state.run - 1, DOWNLOAD_FAILURE)
         self.machine.transfer_stopped(name, state.run - 1)
         self.machine.transfer_progress(name, state.run - 1, 99.0)
+        self.machine.discarded(name, state.run - 1)
         self.machine.load_done(name, state.generation - 1)
         self.machine.load_failed(name, state.generation - 1, FAILURE)
         self.machine.worker_died(name, state.generation - 1, CRASH)
@@ -119,7 +153,7 @@ class Driver:
 
     def step(self, operation: str, name: str, percent: float = 50.0) -> None:
         if operation in REQUESTS:
-            self.request(operation, name)
+            self.request(operation, name, percent)
         elif operation == "stale":
             self.stale(name)
         elif operation in REPORTS:
@@ -143,9 +177,14 @@ class Driver:
             match effect:
                 case StartTransfer(name, run):
                     assert name not in self.transfers, "two transfers of one model"
+                    assert name not in self.discards, "a transfer of what is being removed"
                     self.transfers[name] = run
                 case StopTransfer(name, run):
                     assert self.transfers.get(name) == run
+                case StartDiscard(name, run):
+                    assert name not in self.transfers, "a discard of what is being fetched"
+                    assert name not in self.discards, "two discards of one model"
+                    self.discards[name] = run
                 case StartLoad(name, generation):
                     assert name not in self.workers, "two workers of one model"
                     self.workers[name] = generation
@@ -176,8 +215,8 @@ class Driver:
         """Let everything that runs end: nothing may stay open but what is paused."""
         for _ in range(10 * len(self.names)):
             before = dict(self.machine.models)
-            for name in (*self.transfers, *self.workers):
-                for operation in ("transfer_stopped", "transfer_done", "load_stopped", "load_done", "unload_done"):
+            for name in (*self.transfers, *self.discards, *self.workers):
+                for operation in DRAINING:
                     self.report(operation, name)
             self.settle()
             if self.machine.models == before:
@@ -186,17 +225,18 @@ class Driver:
         paused |= {s.load for s in self.machine.models.values() if s.stage is Stage.PAUSED and s.load}
         assert self.machine.open_tickets == paused
         assert not self.transfers
+        assert not self.discards
 
 
 def queue_busy(machine: Lifecycle) -> int:
     return sum(state.stage in {Stage.LOADING, Stage.ABORTING} for state in machine.models.values())
 
 
-def walk(seed: int, steps: int) -> None:
-    """One random sequence; an assertion that fails names its seed."""
+def walk(seed: int, steps: int, operations_of: Sequence[str] = OPERATIONS) -> None:
+    """One random sequence of these operations; an assertion that fails names its seed."""
     rng = random.Random(seed)
     driver = Driver(3, auto_download=rng.random() < 0.8, auto_load=rng.random() < 0.2)
-    operations = rng.choices(OPERATIONS, k=steps)
+    operations = rng.choices(operations_of, k=steps)
     try:
         for operation in operations:
             driver.step(operation, rng.choice(driver.names), rng.random() * 100)

@@ -18,6 +18,7 @@ ROADS: dict[Stage, tuple[str, ...]] = {
     Stage.VERIFYING: ("download", "verify"),
     Stage.PAUSED: ("download", "pause_download", "transfer_stopped"),
     Stage.CANCELLING: ("download", "cancel_download"),
+    Stage.DISCARDING: ("download", "discard_download", "transfer_stopped"),
     Stage.DOWNLOADED: ("on_disk",),
     Stage.WAITING: ("on_disk", "fill", "load"),
     Stage.LOADING: ("on_disk", "load"),

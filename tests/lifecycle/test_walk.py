@@ -42,9 +42,13 @@ def test_L1_a_short_walk() -> None:
     assert _walk_many(0, 1_000) == 1_000
 
 
+BEFORE_MOVES = tuple(each for each in OPERATIONS if each not in {"discard_download", "move_download", "discarded"})
+"""The operations that there were when the seeds below failed: a seed means something for one list only."""
+
+
 @pytest.mark.parametrize("seed", [112, 966])
 def test_L1_seeds_that_once_failed(seed: int) -> None:
-    walk(seed, STEPS)
+    walk(seed, STEPS, BEFORE_MOVES)
 
 
 class LifecycleMachine(RuleBasedStateMachine):

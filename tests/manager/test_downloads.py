@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import shutil
-import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -35,7 +32,6 @@ from ..downloads.fetching import MIB, content, wait_until
 from .conftest import DIGITS
 from .models import info
 
-ROOT = Path(__file__).parents[2]
 SIZE = 4 * MIB
 
 
@@ -93,31 +89,6 @@ def test_limits_may_be_changed_while_downloads_run(manager: ModelManager, hub: D
     hub.rate = None
     for job in jobs:
         job.result(60)
-
-
-def test_D18_cancel_at_random_moments(manager: ModelManager, hub: DemoHub, numbers: random.Random) -> None:
-    data = content(SIZE)
-    name = add(hub, manager, "model")
-    hub.rate = 2 * MIB
-    slowest = 0.0
-    for _ in range(12):
-        job = manager.download_model(name)
-        time.sleep(numbers.random() * 0.25)
-        began = time.monotonic()
-        assert manager.cancel_download(name)
-        with pytest.raises(DownloadCancelledError):
-            job.result(30)
-        slowest = max(slowest, time.monotonic() - began)
-        assert manager.get_model_status(name) is ModelStatus.NOT_DOWNLOADED
-        assert not manager.cancel_download(name)
-    assert slowest < 1 + 2, "a second, and some for a busy machine"
-    hub.rate = None
-    kept = manager.get_download_progress(name)
-    hub.reset_log()
-    folder = manager.download_model(name).result(60)
-    assert (folder / "model.safetensors").read_bytes() == data
-    assert kept is not None
-    assert hub.bytes_sent(path="*") <= SIZE - kept.downloaded_bytes + MIB, "what was fetched is kept"
 
 
 def test_pause_keeps_the_job_open_and_resume_goes_on(manager: ModelManager, hub: DemoHub) -> None:
@@ -244,44 +215,6 @@ def test_D3_wrong_bytes_are_refused_and_never_loaded(manager: ModelManager, hub:
     hub.clear_faults()
     manager.download_model("digits").result(60)
     assert manager.verify_model("digits").result(30).ok
-
-
-KERNEL = """
-import sys
-from rmm_widgets import ModelManager
-manager = ModelManager(endpoint=sys.argv[1], cache_dir=sys.argv[2], data_dir=sys.argv[3], token=False)
-manager.download_model("model", lambda progress: print(progress.downloaded_bytes, flush=True)).result()
-"""
-
-
-def test_D20_a_kernel_killed_in_a_download_leaves_what_it_fetched(
-    make_manager: Callable[..., ModelManager], hub: DemoHub, tmp_path: Path, numbers: random.Random
-) -> None:
-    size = 4 * SIZE
-    add(hub, make_manager(), "model", size)
-    folders = [str(tmp_path / "cache"), str(tmp_path / "data")]
-    fetched = 0
-    for _ in range(3):
-        hub.rate = MIB
-        kernel = subprocess.Popen(
-            [sys.executable, "-c", KERNEL, hub.url, *folders], cwd=ROOT, stdout=subprocess.PIPE, text=True
-        )
-        assert kernel.stdout is not None
-        with kernel, kernel.stdout as lines:
-            for line in lines:
-                if int(line) > fetched + MIB // 2:
-                    fetched = int(line)
-                    break
-            time.sleep(numbers.random() * 0.1)
-            kernel.send_signal(signal.SIGKILL)
-    manager = make_manager()
-    assert manager.get_model_status("model") is ModelStatus.NOT_DOWNLOADED
-    assert manager.get_statistics().active_downloads == 0
-    hub.rate = None
-    hub.reset_log()
-    folder = manager.download_model("model").result(60)
-    assert (folder / "model.safetensors").read_bytes() == content(size)
-    assert hub.bytes_sent(path="*") < size, "a kill costs a MiB at most"
 
 
 def test_S20_the_first_downloads_commit_is_kept(

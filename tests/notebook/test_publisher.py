@@ -53,6 +53,7 @@ def make_progress(done: int) -> Progress:
         files_done=0,
         files_total=0,
         note="",
+        place=0,
     )
 
 

@@ -12,15 +12,17 @@ from typing import Any
 
 import pytest
 
+from rmm_widgets.demo.server import DemoHub
 from rmm_widgets.errors import FrontEndNotBuiltError, ModelNotRegisteredError
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.notebook import bundles
 from rmm_widgets.notebook.panel import shared_panel
 from rmm_widgets.notebook.publishers import publisher_of
 from rmm_widgets.notebook.widgets import DownloadProgress, HealthBadge, ManagerWidget, ModelManagerPanel
-from rmm_widgets.types import ModelStatus
+from rmm_widgets.types import ModelInfo, ModelStatus, ModelType
 
 from ..commands.custom import Echo, info
+from ..downloads.fetching import MIB, content, wait_until
 from .conftest import LONG, RecordingComm
 
 pytestmark = pytest.mark.usefixtures("front_end")
@@ -89,6 +91,28 @@ def test_a_button_starts_work_and_is_answered_before_it_ends(
     comm.receive(command("cancel", "r2", model_id="echo"))
     echo.gate.set()
     assert [reply["ok"] for reply in comm.replies()] == [True, True]
+    panel.close()
+
+
+def test_a_stopped_download_shows_its_part_and_is_discarded_by_a_message(
+    manager: ModelManager, hub: DemoHub, comms: list[RecordingComm]
+) -> None:
+    hub.add("rmm-demo/model", {"model.safetensors": content(4 * MIB)})
+    manager.register_model(ModelInfo("model", ModelType.EMBEDDING_MODEL, "rmm-demo/model"))
+    hub.rate = 2 * MIB
+    manager.download_model("model")
+    wait_until(lambda: (p := manager.get_download_progress("model")) is not None and p.downloaded_bytes > MIB)
+    panel = ModelManagerPanel(manager)
+    (comm,) = comms
+    comm.receive(command("cancel", "r1", model_id="model"))
+    comm.wait(lambda _: row(comm, "model")["stage"] == "partial")
+    assert row(comm, "model")["actions"] == ["resume", "discard"]
+    comm.wait(lambda _: comm.state()["_progress"].get("model", {}).get("phase") == "paused")
+    comm.receive(command("discard", "r2", model_id="model"))
+    comm.wait(lambda _: row(comm, "model")["stage"] == "registered")
+    assert row(comm, "model")["actions"] == ["download"]
+    assert [reply["ok"] for reply in comm.replies()] == [True, True]
+    assert manager.describe("model").partial_bytes == 0
     panel.close()
 
 

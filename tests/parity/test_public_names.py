@@ -22,7 +22,7 @@ MANAGER = {
     "unregister_model": "(self, model_id)",
     "search_hub": "(self, query, *, model_type=None, limit=20)",
     "download_model": "(self, model_id, progress_callback=None)",
-    "cancel_download": "(self, model_id)",
+    "cancel_download": "(self, model_id, *, discard=False)",
     "pause_download": "(self, model_id)",
     "resume_download": "(self, model_id)",
     "get_download_progress": "(self, model_id)",

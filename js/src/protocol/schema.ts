@@ -13,7 +13,7 @@ export type ModelStatus = "not_downloaded" | "downloading" | "downloaded" | "loa
 /** How a loaded model answers its probes. */
 export type ModelHealth = "healthy" | "degraded" | "unhealthy" | "unknown";
 
-export type Action = "download" | "pause" | "resume" | "cancel" | "load" | "unload" | "health";
+export type Action = "download" | "pause" | "resume" | "cancel" | "discard" | "load" | "unload" | "health";
 
 export type DownloadPhase = "queued" | "resolving" | "downloading" | "verifying" | "finishing" | "paused" | "waiting_for_other" | "done";
 
@@ -26,7 +26,7 @@ export interface Row {
   /** Bytes on disk where downloaded, else the estimate; 0 where unknown. */
   size: number;
   status: ModelStatus;
-  /** The fine state in words, for example "queued", "waiting", "unloading". */
+  /** The fine state in words, for example "queued", "partial", "unloading". */
   stage: string;
   health: ModelHealth;
   health_reason: string;
@@ -53,6 +53,8 @@ export interface Progress {
   files_done: number;
   files_total: number;
   note: string;
+  /** Its place among the downloads that wait, 1 being the next; 0 where it does not wait. */
+  place: number;
 }
 
 /** The panel's head line. */

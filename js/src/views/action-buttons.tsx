@@ -7,6 +7,7 @@ const LABELS: Record<Action, string> = {
   pause: "Pause",
   resume: "Resume",
   cancel: "Cancel",
+  discard: "Discard",
   load: "Load",
   unload: "Unload",
   health: "Check",

@@ -45,7 +45,17 @@ export function words(name: ModelType | ModelStatus | string): string {
   return String(name).replaceAll("_", " ");
 }
 
-const TELLING_STAGES = new Set(["queued", "resolving", "verifying", "paused", "cancelling", "waiting", "unloading"]);
+const TELLING_STAGES = new Set([
+  "queued",
+  "resolving",
+  "verifying",
+  "paused",
+  "partial",
+  "cancelling",
+  "discarding",
+  "waiting",
+  "unloading",
+]);
 
 /** The status word, with the fine state where it adds something: `downloading, paused`. */
 export function statusWords(row: Row): string {
@@ -60,7 +70,7 @@ const PHASES: Record<Progress["phase"], string> = {
   verifying: "verifying",
   finishing: "finishing",
   paused: "paused",
-  waiting_for_other: "waiting for another process",
+  waiting_for_other: "another program is downloading it",
   done: "done",
 };
 
@@ -69,6 +79,9 @@ export function progressWords(progress: Progress): string {
   const parts = [formatPercent(progress.percent)];
   if (progress.phase !== "downloading") {
     parts.push(PHASES[progress.phase] ?? words(progress.phase));
+  }
+  if (progress.place > 0) {
+    parts.push(ordinal(progress.place));
   }
   if (progress.total > 0) {
     parts.push(`${formatBytes(progress.done)} of ${formatBytes(progress.total)}`);
@@ -80,6 +93,12 @@ export function progressWords(progress: Progress): string {
     parts.push(`${formatDuration(progress.eta)} left`);
   }
   return parts.join(", ");
+}
+
+/** A place in words: `1st`, `22nd`, `113th`. */
+export function ordinal(number: number): string {
+  const isTeen = number % 100 > 10 && number % 100 < 14;
+  return `${number}${(isTeen ? undefined : ["th", "st", "nd", "rd"][number % 10]) ?? "th"}`;
 }
 
 /** The head line's parts: models, downloaded, loaded with memory, downloads. */

@@ -4,7 +4,7 @@ import type { Row } from "../protocol/schema";
 import { ActionButtons } from "./action-buttons";
 import { formatBytes, statusWords, words } from "./format";
 import { HealthMark } from "./health-mark";
-import { isMoving, ProgressBar } from "./progress-bar";
+import { hasBar, ProgressBar } from "./progress-bar";
 import type { ViewState } from "./state";
 
 interface ModelRowProps {
@@ -67,7 +67,7 @@ function Status({ row, state }: { row: Row; state: ViewState }) {
           {formatBytes(row.memory)} on {row.device}
         </span>
       )}
-      {isMoving(row) && <ProgressBar row={row} progress={state.progress} />}
+      {hasBar(row) && <ProgressBar row={row} progress={state.progress} />}
       {row.error && <ErrorText error={row.error} hint={row.hint} />}
     </>
   );

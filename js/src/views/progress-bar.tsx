@@ -5,10 +5,11 @@ import type { Progress, Row } from "../protocol/schema";
 import { clampPercent, progressWords, statusWords } from "./format";
 
 const MOVING: ReadonlySet<Row["status"]> = new Set(["downloading", "loading"]);
+const STOPPED: ReadonlySet<Row["stage"]> = new Set(["paused", "partial"]);
 
-/** True for a row that shows a bar. */
-export function isMoving(row: Row): boolean {
-  return MOVING.has(row.status);
+/** True for a row that shows a bar: something moves, or a download has stopped midway. */
+export function hasBar(row: Row): boolean {
+  return MOVING.has(row.status) || STOPPED.has(row.stage) || row.actions.includes("discard");
 }
 
 interface BarProps {
@@ -19,7 +20,7 @@ interface BarProps {
 /** The bar of a moving row with its figures and current file; redrawn alone when only the figures change. */
 export function ProgressBar({ row, progress }: BarProps) {
   const current = useComputed(() => progress.value[row.id]).value;
-  if (row.status !== "downloading") {
+  if (row.status === "loading") {
     return (
       <div class="rmm-bar" role="progressbar" aria-label={row.id} aria-valuetext={statusWords(row)} data-endless />
     );

@@ -4,7 +4,7 @@ import { ActionButtons } from "./action-buttons";
 import { statusWords } from "./format";
 import { LiveRegion } from "./live-region";
 import { Notices } from "./notices";
-import { isMoving, ProgressBar } from "./progress-bar";
+import { hasBar, ProgressBar } from "./progress-bar";
 import type { ViewState } from "./state";
 
 export function ProgressList({ state }: { state: ViewState }) {
@@ -38,7 +38,7 @@ function Download({ row, state }: { row: Row; state: ViewState }) {
         {statusWords(row)}
       </span>
       <span class="rmm-grow">
-        {isMoving(row) && <ProgressBar row={row} progress={state.progress} />}
+        {hasBar(row) && <ProgressBar row={row} progress={state.progress} />}
         {row.error && (
           <span class="rmm-error">
             <span class="rmm-error-text">{row.error}</span>

@@ -16,7 +16,18 @@ from types import FrameType
 from typing import BinaryIO, NoReturn
 
 from ...errors import DownloadError
-from ..messages import Cancel, Done, Failed, Progressed, Reply, Start, decode_request, encode_line
+from ..messages import (
+    Cancel,
+    Done,
+    Failed,
+    Files,
+    ListFiles,
+    Progressed,
+    Reply,
+    Start,
+    decode_request,
+    encode_line,
+)
 from ..spec import FetchProgress
 from .limits import Limits
 from .parent import be_nice, die_with_parent
@@ -49,6 +60,9 @@ class Service:
                 case Cancel(job):
                     if running := self._jobs.get(job):
                         running[0].cancel()
+                case ListFiles(job):
+                    running = self._jobs.get(job)
+                    self._reply(Files(job, running[0].files() if running else None))
 
     def close(self) -> None:
         """End all jobs; what they fetched is kept."""

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from filelock import BaseFileLock
 
+from ...types import FileState
 from ..digest import Fingerprint
 from ..layout import CacheLayout
 from ..plan import PlannedFile
@@ -70,6 +71,8 @@ class FileTransfer:
         refusals: How often such an address was refused.
         rejections: How often the bytes turned out wrong.
         is_finished: The content is in its place and shown in the snapshot.
+        is_elsewhere: Another program is fetching it.
+        connections: How many bring it at this moment.
         verified: What tells the file that was just verified from a later one; None where it was found there.
         through_hub: It is fetched through huggingface_hub, not by plain HTTP.
         is_plain_only: huggingface_hub cannot fetch it either.
@@ -104,6 +107,8 @@ class FileTransfer:
         self.staged_bytes = 0
         self.note = ""
         self.verified: VerifiedFile | None = None
+        self.is_elsewhere = False
+        self.connections = 0
         self._found = self._look()
 
     @property
@@ -151,6 +156,28 @@ class FileTransfer:
         """True when every byte has arrived, verified or not."""
         return self.have == self.size
 
+    @property
+    def state(self) -> FileState:
+        """What happens to it now."""
+        if self.is_finished:
+            return "done"
+        if self.is_elsewhere:
+            return "waiting_for_other"
+        if self._partial is None:
+            return "waiting"
+        return "verifying" if self.is_complete else "downloading"
+
+    @contextlib.contextmanager
+    def connected(self) -> Generator[None]:
+        """A block in which a connection brings bytes of it."""
+        with self._guard:
+            self.connections += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self.connections -= 1
+
     def open(self) -> bool:
         """Take the lock and what an earlier try left; False while another program fetches this content.
 
@@ -159,7 +186,9 @@ class FileTransfer:
             PartialClosedError: The job ended meanwhile.
         """
         lock = self._layout.lock(self._planned.digest)
+        self.is_elsewhere = lock is None
         if lock is None:
+            self._found = self._look()  # what the other program has by now
             return False
         with self._guard:
             if self._is_closed:

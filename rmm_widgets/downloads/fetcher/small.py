@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from filelock import BaseFileLock
 
+from ...types import FileState
 from ..layout import CacheLayout
 from ..plan import PlannedFile
 from ..spec import VerifiedFile
@@ -33,6 +34,8 @@ class SmallFile:
         self.refusals = 0
         self.rejections = 0
         self.pieces = 1
+        self.connections = 0
+        self.is_elsewhere = False
         self.is_plain_only = False
         self.is_present = False
         self.is_finished = False
@@ -47,6 +50,15 @@ class SmallFile:
     def path(self) -> str:
         """The (first) name in the repository."""
         return self.paths[0]
+
+    @property
+    def state(self) -> FileState:
+        """What happens to it now."""
+        if self.is_finished:
+            return "done"
+        if self.is_elsewhere:
+            return "waiting_for_other"
+        return "downloading" if self.connections else "waiting"
 
     @property
     def shown_bytes(self) -> int:
@@ -97,9 +109,11 @@ class SmallFiles:
             OSError: The cache cannot be written.
         """
         self._lock = self._layout.lock(self._commit)
+        self._look()
+        for file in self.files:
+            file.is_elsewhere = self._lock is None and not file.is_present
         if self._lock is None:
             return False
-        self._look()
         for file in self.files:
             if file.is_present and not file.is_finished:
                 file.show()

@@ -22,11 +22,11 @@ from ...errors import (
     DownloadTimeoutError,
     IntegrityError,
 )
-from ...types import DownloadPhase
+from ...types import DownloadPhase, FileProgress
 from ..digest import SHA256_LENGTH
 from ..layout import CacheLayout
 from ..plan import DownloadPlan, PlannedFile, plan_download
-from ..spec import FetchProgress, FetchResult, FetchSpec
+from ..spec import MAX_FILES, FetchProgress, FetchResult, FetchSpec
 from .connection import Connections
 from .control import JobControl, StoppedError
 from .crew import Crew
@@ -82,6 +82,17 @@ class Transfer:
         """End the job soon, from any thread; `run` then raises."""
         self._is_cancelled = True
         self._control.changed.set()
+
+    def files(self) -> list[FileProgress]:
+        """How far each file is, from any thread; the first MAX_FILES in the order of the repository's names."""
+        found = [
+            FileProgress(
+                path=path, size=file.size, downloaded_bytes=file.have, state=file.state, connections=file.connections
+            )
+            for file in list(self._contents)
+            for path in file.paths
+        ]
+        return sorted(found, key=lambda each: each.path)[:MAX_FILES]
 
     def run(self) -> FetchResult:
         """Download, and return when nothing more is written.
@@ -249,6 +260,7 @@ class Transfer:
         self._meter.set_plan(plan.total_bytes, len(plan.files))
         self._check_space()
         self._layout.prepare(plan.commit, plan.tree)
+        self._layout.write_begun(plan.revision, plan.commit)
         self._layout.remove_leftovers()
         self._schedule = Schedule(self._files, self._small)
         pieces = sum(file.pieces for file in self._contents)
@@ -281,6 +293,7 @@ class Transfer:
                 hint="Download again.",
             )
         self._layout.write_ref(plan.revision, plan.commit)
+        self._layout.remove_begun(plan.revision)
         self._show("done")
         return FetchResult(
             snapshot=str(self._layout.snapshot(plan.commit)),

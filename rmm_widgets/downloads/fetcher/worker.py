@@ -112,11 +112,14 @@ class Worker:
 
     def _fetch_whole(self, file: SmallFile) -> None:
         self._control.current_file = file.path
+        file.connections = 1
         try:
             content = self._read_whole(file)
         except PlainHttpRefused:
             self._leave_to_hub(file)
             return
+        finally:
+            file.connections = 0
         computed = new_hash(file.digest, file.size)
         computed.update(content)
         if computed.hexdigest() == file.digest:
@@ -196,7 +199,7 @@ class Worker:
         """One attempt at the rest of a segment, whose end may come nearer meanwhile."""
         if segment.is_superseded or segment.position >= segment.end:
             return
-        with self._hub.open_range(segment.file, segment.position, segment.end) as answer:
+        with segment.file.connected(), self._hub.open_range(segment.file, segment.position, segment.end) as answer:
             skip = segment.position if segment.file.one_stream else 0
             segment.began, segment.came = time.monotonic(), 0
             line = StallWatch(self._line_timeout, segment.began)
