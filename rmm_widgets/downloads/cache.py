@@ -257,8 +257,8 @@ def _remove_refs(layout: CacheLayout, commit: str) -> None:
 
 def _remove_content(layout: CacheLayout, digest: str) -> int:
     """Remove a blob and its unfinished form, unless a download has just begun with it."""
-    blob, partial = layout.blob(digest), layout.partial(digest)
-    if not (blob.is_symlink() or blob.exists() or partial.exists()):
+    blob = layout.blob(digest)
+    if not (blob.is_symlink() or blob.exists() or layout.unfinished.paths(digest)):
         return 0
     with layout.locked(digest) as ours:
         if not ours:
@@ -272,7 +272,7 @@ def _remove_content(layout: CacheLayout, digest: str) -> int:
 
 def _resumable_bytes(layout: CacheLayout, digest: str) -> int:
     sidecar = layout.read_sidecar(digest)
-    return sum(end - start for start, end in sidecar.have) if sidecar else 0
+    return sidecar.total if sidecar else 0
 
 
 def _remove_if_unused(layout: CacheLayout) -> None:
@@ -280,7 +280,7 @@ def _remove_if_unused(layout: CacheLayout) -> None:
     if any(_folders(layout.snapshots)):
         return
     left = [path for path in layout.blobs.iterdir() if path.suffix != TEMPORARY_SUFFIX] if layout.blobs.exists() else []
-    if not left and layout.root.exists():
+    if not left and not layout.partials() and layout.root.exists():
         shutil.rmtree(layout.root)
 
 

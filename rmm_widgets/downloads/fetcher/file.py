@@ -9,9 +9,8 @@ import contextlib
 import threading
 from collections.abc import Sequence
 
-from filelock import BaseFileLock
-
 from ..layout import CacheLayout
+from ..locks import ContentLock
 from ..plan import PlannedFile
 from ..ranges import segments
 from .partial import Partial, PartialClosedError, PrefixHasher
@@ -57,7 +56,7 @@ class FileTransfer:
         self.rejections = 0
         self.generation = 0
         self._guard = threading.Lock()
-        self._lock: BaseFileLock | None = None
+        self._lock: ContentLock | None = None
         self._partial: Partial | None = None
         self._hasher: PrefixHasher | None = None
         self._is_claimed = False
@@ -93,8 +92,12 @@ class FileTransfer:
             OSError: The cache cannot be written.
             PartialClosedError: The job ended meanwhile.
         """
+        if self._layout.is_shown(self.commit, self.paths, self._planned.digest, self.size):
+            self._found = self.size
+            return True  # without a lock: there is nothing to write, so the cache may be read-only
         lock = self._layout.lock(self._planned.digest)
         if lock is None:
+            self._found = self._look()  # what the other has fetched so far
             return False
         with self._guard:
             if self._is_closed:
@@ -200,4 +203,4 @@ class FileTransfer:
         sidecar = self._layout.read_sidecar(self._planned.digest)
         if sidecar is None or sidecar.size != self.size:
             return 0
-        return sum(end - start for start, end in sidecar.have)
+        return sidecar.total

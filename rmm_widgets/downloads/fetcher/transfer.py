@@ -250,6 +250,7 @@ class Transfer:
             thread.join(max(0.0, until - time.monotonic()))
         for file in self._files:
             file.close()
+        self._layout.close()
 
     def _show(self, phase: DownloadPhase | None = None) -> None:
         """Report, where something changed and it is time."""
