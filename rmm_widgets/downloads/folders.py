@@ -278,6 +278,52 @@ class Folder:
         return self._descriptor if self._descriptor is not None else _NO_BASE
 
 
+class OpenFolders:
+    """The folders of one tree that are in use, each opened once. Thread-safe.
+
+    Args:
+        top: The topmost folder; the only one that may be a link.
+    """
+
+    def __init__(self, top: Path) -> None:
+        self._top = top
+        self._folders: dict[Path, Folder] = {}
+        self._is_closed = False
+        self._guard = threading.RLock()
+
+    def get(self, path: Path, *, make: bool) -> Folder:
+        """A folder of the tree; do not close it.
+
+        Args:
+            make: Make it, and those above it, where it is missing.
+
+        Raises:
+            DownloadError: It, or one above it, is a link.
+            OSError: It cannot be opened or made, or `close` was called.
+        """
+        with self._guard:
+            if self._is_closed:
+                raise OSError(errno.EBADF, "it is no longer used", str(path))
+            folder = self._folders.get(path)
+            if folder is None or not folder.is_there:
+                if folder is not None:
+                    folder.close()
+                if path == self._top:
+                    folder = Folder.at(path, make=make)
+                else:
+                    folder = self.get(path.parent, make=make).child(path.name, make=make)
+                self._folders[path] = folder
+            return folder
+
+    def close(self) -> None:
+        """Let go of all folders, for good; safe to call twice."""
+        with self._guard:
+            self._is_closed = True
+            for folder in self._folders.values():
+                folder.close()
+            self._folders.clear()
+
+
 _NO_BASE: contextlib.nullcontext[None] = contextlib.nullcontext()
 
 

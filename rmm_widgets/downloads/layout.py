@@ -18,7 +18,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +27,7 @@ from typing import Self
 import msgspec
 
 from .. import names
-from .folders import Folder, read_file
+from .folders import Folder, OpenFolders, read_file
 from .locks import ContentLock, take_lock
 from .plan import TreeEntry
 from .sidecar import Sidecar
@@ -77,11 +76,9 @@ class CacheLayout:
         self.refs = self.root / "refs"
         self.trees = self.root / "trees"
         self.locks = self.cache_dir / ".locks" / folder
-        self.unfinished = UnfinishedFiles(self.blobs, self.root / "partials", self._opened)
         self._snapshots: dict[str, Path] = {}
-        self._folders: dict[Path, Folder] = {}
-        self._is_closed = False
-        self._guard = threading.RLock()
+        self._folders = OpenFolders(self.cache_dir)
+        self.unfinished = UnfinishedFiles(self.blobs, self.root / "partials", self._folders)
 
     def __enter__(self) -> Self:
         return self
@@ -93,11 +90,7 @@ class CacheLayout:
 
     def close(self) -> None:
         """Let go of all folders; whatever would still write fails with OSError."""
-        with self._guard:
-            self._is_closed = True
-            for folder in self._folders.values():
-                folder.close()
-            self._folders.clear()
+        self._folders.close()
 
     def blob(self, digest: str) -> Path:
         """Where finished content is."""
@@ -149,7 +142,7 @@ class CacheLayout:
             return
         document = _TreeFile(TREE_FORMAT, dict(sorted(tree.items())))
         content = msgspec.json.format(msgspec.json.encode(document), indent=1)
-        self._write(self._opened(self.trees, True), f"{commit}.json", content)
+        self._write(self._opened(self.trees), f"{commit}.json", content)
 
     def prepare(self, commit: str, tree: Mapping[str, TreeEntry]) -> None:
         """Make everything that must be there before the first file arrives; nothing where all of it is.
@@ -158,10 +151,10 @@ class CacheLayout:
             DownloadError: A folder of the cache is a link.
             OSError: The cache cannot be written.
         """
-        self._opened(self.blobs, True)
+        self._opened(self.blobs)
         self.write_tree(commit, tree)
-        self._opened(self.snapshot(commit), True)
-        cache = self._opened(self.cache_dir, True)
+        self._opened(self.snapshot(commit))
+        cache = self._opened(self.cache_dir)
         if cache.stat("CACHEDIR.TAG") is None:
             self._write(cache, "CACHEDIR.TAG", _CACHEDIR_TAG.encode())
 
@@ -188,7 +181,7 @@ class CacheLayout:
         Raises:
             OSError: The disk refused; nothing is left of it.
         """
-        blobs = self._opened(self.blobs, True)
+        blobs = self._opened(self.blobs)
         blobs.write(names.check_digest(digest), content, blobs, self.unfinished.temporary(digest))
 
     def add_file(self, commit: str, paths: Sequence[str], digest: str) -> None:
@@ -199,7 +192,7 @@ class CacheLayout:
             DownloadError: A folder of the cache is a link.
             OSError: The cache cannot be written.
         """
-        there = self._opened(self.blobs, True).stat(names.check_digest(digest), follow=True)
+        there = self._opened(self.blobs).stat(names.check_digest(digest), follow=True)
         if there is None or not all(self._link(commit, path, digest) for path in paths):
             self._place_files(commit, paths, digest)
 
@@ -208,9 +201,9 @@ class CacheLayout:
         if revision == commit or self.commit_of(revision) == commit:
             return
         for path in (self.blobs, self.snapshot(commit)):
-            self._opened(path, True).sync()
+            self._opened(path).sync()
         *folders, name = names.check_revision(revision).split("/")
-        self._write(self._opened(self.refs.joinpath(*folders), True), name, commit.encode())
+        self._write(self._opened(self.refs.joinpath(*folders)), name, commit.encode())
 
     def lock(self, digest: str) -> ContentLock | None:
         """Take the lock that huggingface_hub uses for this content; None while another holds it.
@@ -219,7 +212,7 @@ class CacheLayout:
             DownloadError: The lock file, or a folder on the way to it, is a link.
             OSError: The lock file cannot be made.
         """
-        return take_lock(self._opened(self.locks, True), f"{names.check_digest(digest)}.lock")
+        return take_lock(self._opened(self.locks), f"{names.check_digest(digest)}.lock")
 
     @contextmanager
     def locked(self, digest: str) -> Generator[bool]:
@@ -247,33 +240,15 @@ class CacheLayout:
         """Digests of all contents that are begun and not finished."""
         return self.unfinished.digests()
 
-    def _opened(self, path: Path, make: bool) -> Folder:
-        """A folder of the cache, ready for writing.
-
-        Args:
-            path: The cache itself or a folder in it.
-            make: Make it, and those above it, where it is missing.
-        """
-        with self._guard:
-            if self._is_closed:
-                raise OSError(errno.EBADF, "the cache is no longer used", str(path))
-            folder = self._folders.get(path)
-            if folder is None or not folder.is_there:
-                if folder is not None:
-                    folder.close()
-                if path == self.cache_dir:
-                    folder = Folder.at(path, make=make)
-                else:
-                    folder = self._opened(path.parent, make).child(path.name, make=make)
-                self._folders[path] = folder
-            return folder
+    def _opened(self, path: Path) -> Folder:
+        return self._folders.get(path, make=True)
 
     def _place(self, commit: str, path: str) -> tuple[Folder, str]:
         """The folder, made where it is missing, and the name of a file in a snapshot. Close the folder."""
         *folders, name = path.split("/")
         if {"", ".", ".."}.intersection((*folders, name)):
             raise ValueError(f"{path!r} would leave its folder")
-        return self._opened(self.snapshot(commit), True).descend(folders, make=True), name
+        return self._opened(self.snapshot(commit)).descend(folders, make=True), name
 
     def _link(self, commit: str, path: str, digest: str) -> bool:
         """Make or replace a link to a blob; False where this file system has none."""
@@ -297,7 +272,7 @@ class CacheLayout:
         return True
 
     def _place_files(self, commit: str, paths: Sequence[str], digest: str) -> None:
-        blobs = self._opened(self.blobs, True)
+        blobs = self._opened(self.blobs)
         if blobs.stat(digest) is not None:
             folder, name = self._place(commit, paths[0])
             with folder:
@@ -318,7 +293,7 @@ class CacheLayout:
 
     def _scratch(self) -> Folder:
         """Where new files are made that are not content; on the same file system as where they go."""
-        return self._opened(self.unfinished.working, True)
+        return self._opened(self.unfinished.working)
 
     def _write(self, folder: Folder, name: str, content: bytes) -> None:
         folder.write(name, content, self._scratch(), self.unfinished.temporary("new"))

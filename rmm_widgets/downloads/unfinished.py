@@ -20,14 +20,14 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from .. import names
-from .folders import HAS_DESCRIPTORS, Descriptor, Folder, write_all
+from .folders import HAS_DESCRIPTORS, Descriptor, Folder, OpenFolders, write_all
 from .owners import Owner, new_tag, owner_of
 from .sidecar import Sidecar, read_sidecar
 
@@ -57,13 +57,13 @@ class UnfinishedFiles:
     Args:
         blobs: The folder of finished content, where unfinished content rests.
         working: The folder of files that are being written.
-        opened: Opens one of the two for writing, and makes it where asked to.
+        folders: Opens the two for writing.
     """
 
-    def __init__(self, blobs: Path, working: Path, opened: Callable[[Path, bool], Folder]) -> None:
+    def __init__(self, blobs: Path, working: Path, folders: OpenFolders) -> None:
         self.blobs = blobs
         self.working = working
-        self.opened = opened
+        self.folders = folders
 
     def sidecar(self, digest: str) -> Sidecar | None:
         """What is there of a content, whoever is fetching it; None where there is nothing."""
@@ -86,7 +86,7 @@ class UnfinishedFiles:
         Raises:
             OSError: It cannot be made.
         """
-        self.opened(self.blobs, True).check_writable()  # not only after the last byte
+        self.folders.get(self.blobs, make=True).check_writable()  # not only after the last byte
         name = f"{digest}.{new_tag()}{PARTIAL_SUFFIX}"
         _in_use.add(name)
         try:
@@ -102,7 +102,7 @@ class UnfinishedFiles:
             if found.owner is not Owner.RUNNING:
                 self._remove(found)
         with contextlib.suppress(FileNotFoundError):
-            blobs = self.opened(self.blobs, False)
+            blobs = self.folders.get(self.blobs, make=False)
             with contextlib.suppress(OSError):  # a folder with content has that name; it does no harm
                 blobs.remove(f"{digest}{PARTIAL_SUFFIX}")
             blobs.remove(f"{digest}{SIDECAR_SUFFIX}")
@@ -111,7 +111,7 @@ class UnfinishedFiles:
         """Remove what killed processes left and nobody can go on with."""
         for place in (self.blobs, self.working):
             with contextlib.suppress(OSError):  # the folder is missing, or read-only
-                folder = self.opened(place, False)
+                folder = self.folders.get(place, make=False)
                 for name in folder.names():
                     if name.endswith(TEMPORARY_SUFFIX) and _owner(name, TEMPORARY_SUFFIX) is Owner.ENDED:
                         folder.remove(name)
@@ -154,12 +154,12 @@ class UnfinishedFiles:
 
     def _remove(self, found: _Found) -> None:
         with contextlib.suppress(OSError):  # gone, or a folder with content: nothing that is ever used
-            folder = self.opened(found.folder, False)
+            folder = self.folders.get(found.folder, make=False)
             folder.remove(found.name + _JSON)
             folder.remove(found.name)
 
     def _new(self, name: str) -> tuple[int, None]:
-        return self.opened(self.working, True).open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL), None
+        return self.folders.get(self.working, make=True).open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL), None
 
     def _take_over(self, digest: str, size: int, name: str) -> tuple[int, Sidecar] | None:
         """The file with the most of the content, under its new name; None where there is none."""
@@ -177,7 +177,7 @@ class UnfinishedFiles:
         return None
 
     def _rename(self, found: _Found, name: str, sidecar: Sidecar) -> int | None:
-        source, working = self.opened(found.folder, False), self.opened(self.working, True)
+        source, working = self.folders.get(found.folder, make=False), self.folders.get(self.working, make=True)
         self.write_sidecar(working, name, sidecar)
         try:
             source.move(found.name, working, name)
@@ -199,10 +199,10 @@ class UnfinishedFiles:
 
     def _copy(self, found: _Found, name: str, sidecar: Sidecar) -> int | None:
         try:
-            source = self.opened(found.folder, False).open(found.name, os.O_RDONLY)
+            source = self.folders.get(found.folder, make=False).open(found.name, os.O_RDONLY)
         except OSError:
             return None
-        working = self.opened(self.working, True)
+        working = self.folders.get(self.working, make=True)
         try:
             file = working.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             try:
@@ -251,7 +251,7 @@ class WorkingFile:
         try:
             with contextlib.suppress(OSError):  # what was saved last holds, and is found under this name too
                 if have:
-                    blobs, working = self._files.opened(self._files.blobs, True), self._working()
+                    blobs, working = self._files.folders.get(self._files.blobs, make=True), self._working()
                     resting = f"{self._digest}{PARTIAL_SUFFIX}"
                     self._files.write_sidecar(blobs, resting, self._sidecar(have))
                     working.move(self._name, blobs, resting)
@@ -282,7 +282,7 @@ class WorkingFile:
         if sync:
             with self.file as file:
                 os.fsync(file)
-        blobs = self._files.opened(self._files.blobs, True)
+        blobs = self._files.folders.get(self._files.blobs, make=True)
         if not self._move(blobs, blob) and not self._is_published(blobs, blob):
             self._write_again(blobs, blob)
         self.file.close()
@@ -317,13 +317,17 @@ class WorkingFile:
         return there is not None and there.st_size == self._size
 
     def _write_again(self, blobs: Folder, blob: str) -> None:
+        temporary = self._files.temporary(blob)
         with self.file as file:
-            target = self._working().open(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            target = blobs.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             try:
                 _copy_range(file, target, 0, self._size, blobs)
+            except BaseException:
+                blobs.remove(temporary)
+                raise
             finally:
                 os.close(target)
-        self._working().move(self._name, blobs, blob)
+        blobs.move(temporary, blobs, blob)
 
     def _remove(self) -> None:
         working = self._working()
@@ -335,7 +339,7 @@ class WorkingFile:
         return Sidecar(v=1, size=self._size, digest=self._digest, have=have)
 
     def _working(self) -> Folder:
-        return self._files.opened(self._files.working, True)
+        return self._files.folders.get(self._files.working, make=True)
 
 
 def _copy_range(source: int, target: int, start: int, end: int, folder: Folder) -> None:

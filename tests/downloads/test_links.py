@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from rmm_widgets.demo.server import DemoHub
@@ -219,7 +220,7 @@ def test_S6_a_link_in_place_of_a_lock_is_named(empty_hub: DemoHub, cache: Path, 
 def test_what_is_open_is_closed_with_its_layout(cache: Path) -> None:
     layout = CacheLayout(cache, REPO)
     layout.prepare(COMMIT, TREE)
-    folder = layout.unfinished.opened(layout.blobs, False)
+    folder = layout.unfinished.folders.get(layout.blobs, make=False)
     assert os.get_inheritable(folder._descriptor._number) is False  # type: ignore[union-attr]
     layout.close()
     layout.close()
@@ -227,6 +228,19 @@ def test_what_is_open_is_closed_with_its_layout(cache: Path) -> None:
         with pytest.raises(OSError):
             write()
     assert not layout.blob(DIGEST).exists()
+
+
+def test_a_layout_that_is_dropped_lets_go_of_its_folders(cache: Path) -> None:
+    """At once, without the garbage collector."""
+    import gc
+
+    gc.disable()
+    try:
+        before = psutil.Process().num_fds()
+        CacheLayout(cache, REPO).prepare(COMMIT, TREE)
+        assert psutil.Process().num_fds() == before
+    finally:
+        gc.enable()
 
 
 def test_a_folder_that_others_removed_is_made_again(cache: Path) -> None:

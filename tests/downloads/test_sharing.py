@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import statistics
 import threading
@@ -14,12 +15,22 @@ from rmm_widgets.demo.faults import Fault
 from rmm_widgets.demo.server import DemoHub
 from rmm_widgets.downloads.cache import find_snapshot, partial_bytes, verify_snapshot
 from rmm_widgets.downloads.fetcher.transfer import Transfer
-from rmm_widgets.downloads.spec import FetchProgress
+from rmm_widgets.downloads.spec import FetchProgress, FetchSpec
+from rmm_widgets.errors import DownloadCancelledError
 
 from .fetching import MIB, REPO, assert_intact, content, spec, wait_until
 from .writers import Writer, writers
 
 FILE = "model.safetensors"
+
+
+def leave_unfinished(wanted: FetchSpec, hub: DemoHub) -> None:
+    """Begin a download and cancel it."""
+    hub.rate = 20 * MIB
+    transfer = Transfer(wanted, lambda record: transfer.cancel() if record.downloaded_bytes > MIB // 2 else None)
+    with contextlib.suppress(DownloadCancelledError):
+        transfer.run()
+    hub.rate = None
 
 
 @pytest.mark.slow
@@ -107,15 +118,7 @@ def test_D10_locks_that_do_not_work_only_cost_bandwidth(no_leaks: None, empty_hu
             flip = chance.randrange(2 * MIB)
             empty_hub.inject(Fault(path="*", origin="cdn", flip_at=flip, times=1, skip=chance.randrange(3)))
             if number % 4 == 0:  # an unfinished file, for all four to want
-                empty_hub.rate = 20 * MIB
-                first = Transfer(
-                    spec(empty_hub, cache), lambda r: first.cancel() if r.downloaded_bytes > MIB // 2 else None
-                )
-                try:
-                    first.run()
-                except Exception as error:
-                    assert type(error).__name__ == "DownloadCancelledError", error
-                empty_hub.rate = None
+                leave_unfinished(spec(empty_hub, cache), empty_hub)
             for process in processes:
                 process.begin(spec(empty_hub, cache))
                 time.sleep(chance.choice([0, 0, 0.005, 0.02]))

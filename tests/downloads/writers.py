@@ -49,14 +49,8 @@ class Writer:
 
 @contextlib.contextmanager
 def writers(count: int, *, locks_work: bool = True) -> Iterator[list[Writer]]:
-    started: list[Writer] = []
-    try:
-        for _ in range(count):
-            started.append(Writer(locks_work=locks_work))
-        yield started
-    finally:
-        for writer in started:
-            writer.close()
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(contextlib.closing(Writer(locks_work=locks_work))) for _ in range(count)]
 
 
 def main(locks: str) -> None:

@@ -25,7 +25,11 @@ from ...errors import (
 )
 
 _DISK_FULL = frozenset([errno.ENOSPC, errno.EFBIG, errno.EDQUOT])
-FaultKind = Literal["network", "stalled", "content"]
+_TOO_MANY_FILES = frozenset([errno.EMFILE, errno.ENFILE])
+FaultKind = Literal["network", "stalled", "content", "files"]
+_CLOSE_SOME = (
+    "Close what is not needed, or raise the limit on open files (`ulimit -n`), then download again; it resumes."
+)
 _LOG_IN = "Log in with `hf auth login`, or give the manager a token."
 
 
@@ -35,7 +39,8 @@ class Retry(Exception):  # noqa: N818
     Attributes:
         reason: What happened; may be shown.
         kind: What it is where it does not pass: the Hub's or the network's fault, a connection that gave
-            next to nothing for too long, or content that differs from what was published.
+            next to nothing for too long, content that differs from what was published, or this process's
+            limit on open files.
         wait: Seconds the server asked to wait, or None.
     """
 
@@ -56,7 +61,10 @@ class RangeRefused(Exception):  # noqa: N818
 
 def network_fault(error: Exception, host: str) -> Retry:
     """A broken connection, told without anything the other side sent."""
-    return Retry(f"{host}: {_describe(error)}", kind="stalled" if isinstance(error, TimeoutError) else "network")
+    kind: FaultKind = "stalled" if isinstance(error, TimeoutError) else "network"
+    if isinstance(error, OSError) and error.errno in _TOO_MANY_FILES:
+        kind = "files"
+    return Retry(f"{host}: {_describe(error)}", kind=kind)
 
 
 def _describe(error: Exception) -> str:
@@ -125,6 +133,8 @@ def gave_up(fault: Retry, what: str, tries: int) -> DownloadError:
             return DownloadStalledError(f"{message}.", hint="Check the network, then download again; it resumes.")
         case "content":
             return IntegrityError(f"{message}.", hint="The Hub, a mirror or a proxy serves damaged files: try another.")
+        case "files":
+            return DownloadError(f"{message}.", hint=_CLOSE_SOME)
         case "network":
             asked = f", which asks to wait {fault.wait:.0f} s" if fault.wait else ""
             return HubUnavailableError(
@@ -134,12 +144,20 @@ def gave_up(fault: Retry, what: str, tries: int) -> DownloadError:
 
 def disk_error(error: OSError, folder: str, *, need: int, free: int) -> DownloadError:
     """The error for a failed write. `need` and `free` are bytes."""
+    if error.errno == errno.ENOSPC and free > need:
+        return DiskFullError(
+            f"The disk of {folder} has {_readable(free)} free, but takes no more files.",
+            hint="Remove files there (it counts how many they are), or choose another cache_dir, then download again; "
+            "what was fetched is kept.",
+        )
     if error.errno in _DISK_FULL:
         return disk_full(folder, need=need, free=free)
-    return DownloadError(
-        f"Cannot write to {folder}: {error.strerror or type(error).__name__}.",
-        hint="Check the folder's permissions, or choose another cache_dir.",
-    )
+    hint = "Check the folder's permissions, or choose another cache_dir."
+    if error.errno in _TOO_MANY_FILES:
+        hint = _CLOSE_SOME
+    elif error.errno == errno.ENAMETOOLONG:
+        hint = "Choose a cache_dir with a shorter path."
+    return DownloadError(f"Cannot write to {folder}: {error.strerror or type(error).__name__}.", hint=hint)
 
 
 def disk_full(folder: str, *, need: int, free: int) -> DiskFullError:
