@@ -6,6 +6,7 @@ and disk are the business of the threads it starts, so that nothing can keep it 
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import threading
@@ -285,6 +286,7 @@ class Transfer:
 
 def _free_space(folder: Path) -> int:
     """Bytes free where the folder is or will be."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
+    for place in (folder, *folder.parents):
+        with contextlib.suppress(OSError):  # not there yet, or a name that is too long
+            return shutil.disk_usage(place).free
+    return 0
