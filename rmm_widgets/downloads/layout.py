@@ -164,15 +164,17 @@ class CacheLayout:
 
     def is_shown(self, commit: str, paths: Sequence[str], digest: str, size: int) -> bool:
         """Whether the snapshot holds this content under all these paths, so that there is nothing to write."""
-        for path in paths:
-            file = self.snapshot(commit) / path
-            try:
-                if file.is_symlink() and str(file.readlink()) != _link_target(path, digest):
+        folder = str(self.snapshot(commit))  # text: there may be thousands of files
+        try:
+            for path in paths:
+                file = f"{folder}/{path}"
+                is_link = stat.S_ISLNK(os.lstat(file).st_mode)
+                if is_link and os.readlink(file) != _link_target(path, digest):  # noqa: PTH115
                     return False
-                if file.stat().st_size != size:
+                if os.stat(file).st_size != size:  # noqa: PTH116
                     return False
-            except OSError:
-                return False
+        except OSError:
+            return False
         return True
 
     def write_blob(self, digest: str, content: bytes | memoryview) -> None:

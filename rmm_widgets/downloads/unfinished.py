@@ -20,7 +20,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,11 +90,13 @@ class UnfinishedFiles:
         name = f"{digest}.{new_tag()}{PARTIAL_SUFFIX}"
         _in_use.add(name)
         try:
-            file, sidecar = self._take_over(digest, size, name) or self._new(name)
+            found = list(self._find(digest))
+            file, sidecar = self._take_over(found, size, name) or self._new(name)
         except BaseException:
             _in_use.discard(name)
             raise
-        return WorkingFile(self, name, digest, size, file, sidecar.have if sidecar else ())
+        have = sidecar.have if sidecar is not None else ()
+        return WorkingFile(self, name, digest, size, file, have, has_rivals=bool(found))
 
     def remove(self, digest: str) -> None:
         """Remove what is unfinished of a content, except for files of running processes."""
@@ -121,7 +123,8 @@ class UnfinishedFiles:
                             folder.remove(name)
         for name in self._names(self.working):
             found = self._look(self.working, name, name.split(".")[0])
-            if found.owner is Owner.ENDED and not (found.sidecar and found.sidecar.have):
+            is_useless = not (found.sidecar and found.sidecar.have) or os.path.lexists(self.blobs / name.split(".")[0])
+            if found.owner is Owner.ENDED and is_useless:
                 self._remove(found)
 
     def temporary(self, stem: str) -> str:
@@ -161,9 +164,9 @@ class UnfinishedFiles:
     def _new(self, name: str) -> tuple[int, None]:
         return self.folders.get(self.working, make=True).open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL), None
 
-    def _take_over(self, digest: str, size: int, name: str) -> tuple[int, Sidecar] | None:
+    def _take_over(self, candidates: Iterable[_Found], size: int, name: str) -> tuple[int, Sidecar] | None:
         """The file with the most of the content, under its new name; None where there is none."""
-        usable = [(found.sidecar, found) for found in self._find(digest) if found.sidecar and found.sidecar.have]
+        usable = [(found.sidecar, found) for found in candidates if found.sidecar and found.sidecar.have]
         for sidecar, found in sorted(usable, key=lambda pair: pair[0].total, reverse=True):
             file = None
             if sidecar.size != size:
@@ -228,7 +231,15 @@ class WorkingFile:
     """
 
     def __init__(
-        self, files: UnfinishedFiles, name: str, digest: str, size: int, file: int, have: tuple[tuple[int, int], ...]
+        self,
+        files: UnfinishedFiles,
+        name: str,
+        digest: str,
+        size: int,
+        file: int,
+        have: tuple[tuple[int, int], ...],
+        *,
+        has_rivals: bool,
     ) -> None:
         self._files = files
         self._name = name
@@ -236,6 +247,8 @@ class WorkingFile:
         self._size = size
         self.file = Descriptor(file)
         self.have = have
+        self._has_sidecar = bool(have)
+        self._has_rivals = has_rivals
 
     def save(self, have: tuple[tuple[int, int], ...]) -> None:
         """Record what has arrived.
@@ -244,6 +257,7 @@ class WorkingFile:
             OSError: It cannot be written; the former record is as it was.
         """
         self._files.write_sidecar(self._working(), self._name, self._sidecar(have))
+        self._has_sidecar = True
 
     def rest(self, have: tuple[tuple[int, int], ...]) -> None:
         """Let go of the file and leave it to whoever comes next."""
@@ -287,9 +301,10 @@ class WorkingFile:
             self._write_again(blobs, blob)
         self.file.close()
         _in_use.discard(self._name)
-        with contextlib.suppress(FileNotFoundError):
+        if self._has_sidecar:
             self._working().remove(self._name + _JSON)
-        self._files.remove(self._digest)
+        if self._has_rivals:
+            self._files.remove(self._digest)
 
     def _move(self, blobs: Folder, blob: str) -> bool:
         """Rename; False where something else, or nothing, has the file's name."""

@@ -96,6 +96,16 @@ def test_the_file_of_an_ended_process_is_taken_over(layout: CacheLayout, ended: 
     assert layout.partial(DIGEST).stat().st_ino == inode
 
 
+def test_what_an_ended_process_left_goes_once_the_content_is_there(layout: CacheLayout, ended: int) -> None:
+    leave(layout, MIB)
+    working = hand_over(layout, f"0-{MACHINE}-{ended:x}")
+    layout.remove_leftovers()
+    assert working.exists(), "somebody can go on with it"
+    layout.write_blob(DIGEST, DATA)
+    layout.remove_leftovers()
+    assert list(layout.unfinished.working.iterdir()) == []
+
+
 def test_the_file_of_a_running_process_is_shown_and_left_alone(layout: CacheLayout) -> None:
     leave(layout, MIB)
     working = hand_over(layout, f"0-{MACHINE}-{os.getppid():x}")
