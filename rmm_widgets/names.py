@@ -103,6 +103,11 @@ def check_commit(commit: object) -> str:
     return commit
 
 
+def is_digest(digest: object) -> bool:
+    """True for a git-sha1 or sha256 in lower-case hex."""
+    return isinstance(digest, str) and _DIGEST.fullmatch(digest) is not None
+
+
 def check_digest(digest: object) -> str:
     """A git-sha1 or sha256 in lower-case hex; becomes a file name."""
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):

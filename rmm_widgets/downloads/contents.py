@@ -51,7 +51,7 @@ def digests_of_others(layout: CacheLayout, commit: str, keep: Collection[str] = 
 def resumable_bytes(layout: CacheLayout, digest: str) -> int:
     """Bytes of an unfinished file that need not be fetched again."""
     sidecar = layout.read_sidecar(digest)
-    return sum(end - start for start, end in sidecar.have) if sidecar else 0
+    return sidecar.total if sidecar else 0
 
 
 def stored_bytes(status: os.stat_result) -> int:

@@ -26,7 +26,11 @@ def delete_snapshot(cache_dir: str | Path, repo_id: str, commit: str, *, keep: C
         DownloadError: A download of these files is running; nothing was removed.
         ValueError: `repo_id` or `commit` is malformed.
     """
-    layout = CacheLayout(cache_dir, repo_id)
+    with CacheLayout(cache_dir, repo_id) as layout:
+        return _delete(layout, repo_id, commit, keep)
+
+
+def _delete(layout: CacheLayout, repo_id: str, commit: str, keep: Collection[str]) -> int:
     folder = layout.snapshot(commit)
     own = digests_of(layout, commit)
     if busy := _first_locked(layout, own):
@@ -78,8 +82,8 @@ def _content_bytes(layout: CacheLayout, digest: str) -> int:
 
 def _remove_content(layout: CacheLayout, digest: str) -> int | None:
     """Remove a content in all its forms; None where a download has just begun with it."""
-    blob, partial, bad = layout.blob(digest), layout.partial(digest), layout.quarantine(digest)
-    if not any(path.is_symlink() or path.exists() for path in (blob, partial, bad)):
+    blob, bad = layout.blob(digest), layout.quarantine(digest)
+    if not any(path.is_symlink() or path.exists() for path in (blob, bad, *layout.unfinished.paths(digest))):
         return 0
     with layout.locked(digest) as ours:
         if not ours:
@@ -109,7 +113,8 @@ def _remove_refs(layout: CacheLayout, commit: str) -> None:
 def _remove_if_unused(layout: CacheLayout) -> int:
     """Remove the repository's folder once no snapshot and no content is left in it; returns the bytes freed."""
     blobs = list(files_below(layout.blobs))
-    if folders_in(layout.snapshots) or any(blob.suffix not in {TEMPORARY_SUFFIX, QUARANTINE_SUFFIX} for blob in blobs):
+    is_used = any(blob.suffix not in {TEMPORARY_SUFFIX, QUARANTINE_SUFFIX} for blob in blobs) or layout.partials()
+    if folders_in(layout.snapshots) or is_used:
         return 0
     freed = sum(blob.lstat().st_size for blob in blobs)
     if layout.root.exists():

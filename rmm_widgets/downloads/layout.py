@@ -4,38 +4,54 @@ This is the layout of huggingface_hub 2.4 (`models--owner--name` with `blobs`, `
 `trees`, lock files beside it), so that every program sees one cache. A download writes in this order:
 tree listing, snapshot folder, one link per finished file, and the ref at the very end; a snapshot that
 is only half there can therefore be told apart at any moment. Deciding what to write is not done here.
+
+Names and reading are by path, as liberal as huggingface_hub. Everything that writes goes through folders
+that are opened once and never through a link (see `folders`); unfinished files are `unfinished`'s.
+
+A power loss may cost a small file that was finished in the last seconds: only large ones are forced to
+disk one by one, and the folders before the ref is written. Such a file has the wrong size or the wrong
+hash, so it is found when the model is looked up or verified.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import os
-import platform
 import secrets
 import shutil
-import threading
-import zlib
+import stat
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import msgspec
-from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from .. import names
 from .digest import Fingerprint
+from .folders import Folder, OpenFolders, read_file
+from .locks import ContentLock, take_lock
 from .plan import TreeEntry
-from .ranges import Ranges
+from .sidecar import Sidecar
+from .unfinished import PARTIAL_SUFFIX, QUARANTINE_SUFFIX, SIDECAR_SUFFIX, TEMPORARY_SUFFIX, UnfinishedFiles
 
-PARTIAL_SUFFIX = ".rmm-part"
-SIDECAR_SUFFIX = f"{PARTIAL_SUFFIX}.json"
-TEMPORARY_SUFFIX = ".rmm-tmp"
+__all__ = [
+    "PARTIAL_SUFFIX",
+    "QUARANTINE_SUFFIX",
+    "SIDECAR_SUFFIX",
+    "STAGING_SUFFIX",
+    "TEMPORARY_SUFFIX",
+    "CacheLayout",
+    "Sidecar",
+]
+
 STAGING_SUFFIX = ".rmm-hub"
-QUARANTINE_SUFFIX = ".rmm-bad"
-_HOST = zlib.crc32(platform.node().encode())
+
 TREE_FORMAT = 1
+_MAX_TREE = 256 << 20
+_MAX_REF = 1 << 10
 _NO_LINKS = frozenset([errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS])
 _WINDOWS_NO_PRIVILEGE = 1314
 _CACHEDIR_TAG = (
@@ -46,22 +62,16 @@ _CACHEDIR_TAG = (
 )
 
 
-class Sidecar(msgspec.Struct, frozen=True):
-    """What is in a partial file; stands beside it. `have` lists half-open byte ranges."""
-
-    v: int
-    size: int
-    digest: str
-    have: tuple[tuple[int, int], ...]
-
-
 class _TreeFile(msgspec.Struct, frozen=True):
     format_version: int
     files: dict[str, TreeEntry]
 
 
 class CacheLayout:
-    """Paths of one repository in one cache, and the writes that keep the layout valid.
+    """Paths of one repository in one cache, and the writes that keep the layout valid. Thread-safe.
+
+    Reading opens nothing for long. Writing keeps some folders open until `close`, or until the layout is
+    no longer used; it can be a context manager.
 
     Args:
         cache_dir: The Hub cache.
@@ -81,6 +91,9 @@ class CacheLayout:
         self.trees = self.root / "trees"
         self.begun = self.root / "begun"
         self.locks = self.cache_dir / ".locks" / folder
+        self._snapshots: dict[str, Path] = {}
+        self._folders = OpenFolders(self.cache_dir)
+        self.unfinished = UnfinishedFiles(self.blobs, self.root / "partials", self._folders)
 
     @classmethod
     def of_snapshot(cls, folder: Path) -> CacheLayout:
@@ -88,12 +101,24 @@ class CacheLayout:
         root = folder.parent.parent
         return cls(root.parent, root.name.removeprefix("models--").replace("--", "/"))
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of all folders; whatever would still write fails with OSError."""
+        self._folders.close()
+
     def blob(self, digest: str) -> Path:
         """Where finished content is."""
         return self.blobs / names.check_digest(digest)
 
     def partial(self, digest: str) -> Path:
-        """Where unfinished content is."""
+        """Where unfinished content rests; while it is written it has another name, see `unfinished`."""
         return self.blobs / f"{names.check_digest(digest)}{PARTIAL_SUFFIX}"
 
     def new_staging(self, digest: str) -> Path:
@@ -111,7 +136,10 @@ class CacheLayout:
 
     def snapshot(self, commit: str) -> Path:
         """Where a commit's files are seen under their names."""
-        return self.snapshots / names.check_commit(commit)
+        path = self._snapshots.get(commit)
+        if path is None:
+            path = self._snapshots[commit] = self.snapshots / names.check_commit(commit)
+        return path
 
     def tree(self, commit: str) -> Path:
         """Where a commit's listing is."""
@@ -127,11 +155,11 @@ class CacheLayout:
     def read_tree(self, commit: str) -> dict[str, TreeEntry] | None:
         """The commit's listing; None where there is none or it cannot be trusted."""
         try:
-            stored = msgspec.json.decode(self.tree(commit).read_bytes(), type=_TreeFile)
+            stored = msgspec.json.decode(read_file(self.tree(commit), _MAX_TREE), type=_TreeFile)
             for path, entry in stored.files.items():
                 names.check_file_path(path)
                 names.check_digest(entry.digest)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return stored.files if stored.format_version == TREE_FORMAT else None
 
@@ -143,19 +171,25 @@ class CacheLayout:
         }:
             return
         document = _TreeFile(TREE_FORMAT, dict(sorted(tree.items())))
-        self._write(self.tree(commit), msgspec.json.format(msgspec.json.encode(document), indent=1))
+        content = msgspec.json.format(msgspec.json.encode(document), indent=1)
+        self._write(self._opened(self.trees), f"{commit}.json", content)
 
     def prepare(self, commit: str, tree: Mapping[str, TreeEntry]) -> None:
-        """Make everything that must be there before the first file arrives."""
-        self.blobs.mkdir(parents=True, exist_ok=True)
+        """Make everything that must be there before the first file arrives; nothing where all of it is.
+
+        Raises:
+            DownloadError: A folder of the cache is a link.
+            OSError: The cache cannot be written.
+        """
+        self._opened(self.blobs)
         self.write_tree(commit, tree)
-        self.snapshot(commit).mkdir(parents=True, exist_ok=True)
-        tag = self.cache_dir / "CACHEDIR.TAG"
-        if not tag.exists():
-            self._write(tag, _CACHEDIR_TAG.encode())
+        self._opened(self.snapshot(commit))
+        cache = self._opened(self.cache_dir)
+        if cache.stat("CACHEDIR.TAG") is None:
+            self._write(cache, "CACHEDIR.TAG", _CACHEDIR_TAG.encode())
 
     def blob_sizes(self) -> dict[str, int]:
-        """Size of everything finished or not that is among the blobs, by name; one look at the folder."""
+        """Size of everything, finished or not, among the blobs, by name; one look at the folder."""
         sizes: dict[str, int] = {}
         with contextlib.suppress(OSError), os.scandir(self.blobs) as entries:
             for entry in entries:
@@ -163,60 +197,99 @@ class CacheLayout:
                     sizes[entry.name] = entry.stat().st_size
         return sizes
 
-    def write_blob(self, digest: str, content: bytes | memoryview) -> Fingerprint:
-        """Give verified content its place in one step. Returns what tells it from a later one."""
-        blob = self.blob(digest)
-        write_atomically(blob, content, scratch=self.blobs)
-        self.quarantine(digest).unlink(missing_ok=True)
-        return Fingerprint.of(blob.stat())
-
-    def write_quarantine(self, digest: str, content: bytes | memoryview) -> None:
-        """Keep bytes that should have been this content and are not."""
-        write_atomically(self.quarantine(digest), content, scratch=self.blobs)
-
     def has_file(self, commit: str, path: str, size: int) -> bool:
         """Whether the snapshot holds this file with this size."""
         return _size_of(self.snapshot(commit) / path) == size
 
+    def is_shown(self, commit: str, paths: Sequence[str], digest: str, size: int) -> bool:
+        """Whether the snapshot holds this content under all these paths, so that there is nothing to write."""
+        folder = str(self.snapshot(commit))  # text: there may be thousands of files
+        try:
+            for path in paths:
+                file = f"{folder}/{path}"
+                is_link = stat.S_ISLNK(os.lstat(file).st_mode)
+                if is_link and os.readlink(file) != _link_target(path, digest):  # noqa: PTH115
+                    return False
+                if os.stat(file).st_size != size:  # noqa: PTH116
+                    return False
+        except OSError:
+            return False
+        return True
+
+    def write_blob(self, digest: str, content: bytes | memoryview) -> Fingerprint:
+        """Store finished content whose hash was compared; for files that are small enough to hold in memory.
+
+        Returns what tells it from a later one.
+
+        Raises:
+            OSError: The disk refused; nothing is left of it.
+        """
+        blobs = self._opened(self.blobs)
+        blobs.write(names.check_digest(digest), content, blobs, self.unfinished.temporary(digest))
+        there = blobs.stat(digest)
+        if there is None:
+            raise FileNotFoundError(errno.ENOENT, "it was removed at once", digest)
+        return Fingerprint.of(there)
+
+    def adopt_blob(self, digest: str, path: Path) -> None:
+        """Give finished content that lies elsewhere on this disk its place."""
+        self._opened(self.blobs).take(path, names.check_digest(digest))
+
+    def write_quarantine(self, digest: str, content: bytes | memoryview) -> None:
+        """Keep bytes that should have been this content and are not."""
+        self._write(self._opened(self.blobs), self.quarantine(digest).name, content)
+
+    def remove_quarantine(self, digest: str) -> None:
+        """Forget wrong bytes: the right ones are there."""
+        self._opened(self.blobs).remove(self.quarantine(digest).name)
+
     def add_file(self, commit: str, paths: Sequence[str], digest: str) -> None:
         """Show a finished blob in the snapshot under these paths: as relative links, or as files where
         links do not work (then the first path takes the blob itself).
+
+        Raises:
+            DownloadError: A folder of the cache is a link.
+            OSError: The cache cannot be written.
         """
-        targets = [self.snapshot(commit) / path for path in paths]
-        for target in targets:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        if not self.blob(digest).exists() or not all(map(self._link, targets, itertools.repeat(digest))):
-            self._place_files(targets, digest)
+        there = self._opened(self.blobs).stat(names.check_digest(digest), follow=True)
+        if there is None or not all(self._link(commit, path, digest) for path in paths):
+            self._place_files(commit, paths, digest)
 
     def write_ref(self, revision: str, commit: str) -> None:
-        """Record what the revision stands for; a commit needs no ref."""
-        if revision != commit:
-            self._write(self.refs / names.check_revision(revision), commit.encode())
+        """Record what the revision stands for, after all else is on disk; a commit needs no ref."""
+        if revision == commit or self.commit_of(revision) == commit:
+            return
+        for path in (self.blobs, self.snapshot(commit)):
+            self._opened(path).sync()
+        *folders, name = names.check_revision(revision).split("/")
+        self._write(self._opened(self.refs.joinpath(*folders)), name, commit.encode())
 
     def write_begun(self, revision: str, commit: str) -> None:
         """Record that a download of this revision has begun and of which commit: its ref is not there before the end.
 
         Only what is shown of an unfinished download depends on it, so trouble is passed over.
         """
-        with contextlib.suppress(OSError):
-            self._write(self._begun(revision), commit.encode())
+        if self.begun_commit(revision) != commit:
+            with contextlib.suppress(OSError):
+                self._write(self._opened(self.begun), _begun_name(revision), commit.encode())
 
     def begun_commit(self, revision: str | None) -> str | None:
         """The commit whose download was begun for a revision and has not ended; None where there is none."""
-        return _read_commit(self._begun(revision or "main"))
+        return _read_commit(self.begun / _begun_name(revision or "main"))
 
     def remove_begun(self, revision: str | None) -> None:
         """Forget that a download was begun: it has ended, or was given up with all its bytes."""
         with contextlib.suppress(OSError):
-            self._begun(revision or "main").unlink(missing_ok=True)
+            self._folders.get(self.begun, make=False).remove(_begun_name(revision or "main"))
 
-    def lock(self, digest: str) -> BaseFileLock | None:
+    def lock(self, digest: str) -> ContentLock | None:
         """Take the lock that huggingface_hub uses for this content; None while another holds it.
 
         Raises:
+            DownloadError: The lock file, or a folder on the way to it, is a link.
             OSError: The lock file cannot be made.
         """
-        return take_lock(self.locks / f"{names.check_digest(digest)}.lock")
+        return take_lock(self._opened(self.locks), f"{names.check_digest(digest)}.lock")
 
     @contextmanager
     def locked(self, digest: str) -> Generator[bool]:
@@ -229,143 +302,100 @@ class CacheLayout:
                 lock.release()
 
     def read_sidecar(self, digest: str) -> Sidecar | None:
-        """What a partial file of this content holds; None where there is none or it cannot be trusted."""
-        partial = self.partial(digest)
-        try:
-            sidecar = msgspec.json.decode(partial.with_name(f"{digest}{SIDECAR_SUFFIX}").read_bytes(), type=Sidecar)
-            written = partial.stat().st_size
-        except (OSError, ValueError):
-            return None
-        if sidecar.v != 1 or sidecar.digest != digest:
-            return None
-        limit = min(sidecar.size, written)
-        have = Ranges((start, end) for start, end in sidecar.have if 0 <= start < end <= limit)
-        return Sidecar(1, sidecar.size, digest, tuple(have))
+        """What is there of an unfinished content, whoever fetches it; None where there is nothing to trust."""
+        return self.unfinished.sidecar(names.check_digest(digest))
 
     def remove_leftovers(self) -> None:
-        """Remove what killed processes left: temporary files, and folders of huggingface_hub's downloads."""
-        for path in self.blobs.glob(f"*{TEMPORARY_SUFFIX}"):
-            if is_leftover(path):
-                path.unlink(missing_ok=True)
+        """Remove what killed processes left and nobody can go on with."""
+        self.unfinished.remove_leftovers()
         for digest in {path.name.partition(".")[0] for path in self.blobs.glob(f"*{STAGING_SUFFIX}")}:
-            if _is_digest(digest):
+            if names.is_digest(digest):
                 with self.locked(digest) as ours:
                     if ours:
                         self.remove_staging(digest)
 
     def remove_partial(self, digest: str) -> None:
-        """Remove an unfinished file; hold its lock."""
-        partial = self.partial(digest)
-        partial.with_name(f"{digest}{SIDECAR_SUFFIX}").unlink(missing_ok=True)
-        partial.unlink(missing_ok=True)
+        """Remove an unfinished content, except for what a running process is writing; hold its lock."""
+        self.unfinished.remove(names.check_digest(digest))
 
     def partials(self) -> list[str]:
-        """Digests of all files that are begun and not finished."""
-        try:
-            found = [path.name.removesuffix(PARTIAL_SUFFIX) for path in self.blobs.iterdir()]
-        except OSError:
-            return []
-        return [name for name in found if _is_digest(name) and self.partial(name).is_file()]
+        """Digests of all contents that are begun and not finished."""
+        return self.unfinished.digests()
 
-    def _begun(self, revision: str) -> Path:
-        return self.begun / names.check_revision(revision).replace("/", "%2F")
+    def _opened(self, path: Path) -> Folder:
+        return self._folders.get(path, make=True)
 
-    def _link(self, target: Path, digest: str) -> bool:
+    def _place(self, commit: str, path: str) -> tuple[Folder, str]:
+        """The folder, made where it is missing, and the name of a file in a snapshot. Close the folder."""
+        *folders, name = path.split("/")
+        if {"", ".", ".."}.intersection((*folders, name)):
+            raise ValueError(f"{path!r} would leave its folder")
+        return self._opened(self.snapshot(commit)).descend(folders, make=True), name
+
+    def _link(self, commit: str, path: str, digest: str) -> bool:
         """Make or replace a link to a blob; False where this file system has none."""
         if os.environ.get("HF_HUB_DISABLE_SYMLINKS", "").upper() in {"1", "ON", "YES", "TRUE"}:
             return False
-        depth = len(target.relative_to(self.root).parts) - 1
-        source = Path(*[".."] * depth, "blobs", digest)
+        target = _link_target(path, digest)
         try:
-            if target.is_symlink() and target.readlink() == source:
-                return True
-            with contextlib.suppress(FileExistsError):
-                target.symlink_to(source)
-                return True
-            temporary = self.blobs / _temporary_name("link")
-            temporary.unlink(missing_ok=True)
-            temporary.symlink_to(source)
-            temporary.replace(target)
+            folder, name = self._place(commit, path)
+            with folder:
+                try:
+                    folder.link(name, target)
+                except FileExistsError:
+                    if folder.read_link(name) != target:
+                        scratch, temporary = self._scratch(), self.unfinished.temporary("link")
+                        scratch.link(temporary, target)
+                        scratch.move(temporary, folder, name)
         except OSError as error:
             if error.errno in _NO_LINKS or getattr(error, "winerror", None) == _WINDOWS_NO_PRIVILEGE:
                 return False
             raise
         return True
 
-    def _place_files(self, targets: Sequence[Path], digest: str) -> None:
-        blob = self.blob(digest)
-        if blob.exists():
-            blob.replace(targets[0])
-        present = next(target for target in targets if target.is_file())
-        for target in targets:
-            if not target.is_file():
-                temporary = self.blobs / _temporary_name(digest)
-                shutil.copyfile(present, temporary)
-                temporary.replace(target)
+    def _place_files(self, commit: str, paths: Sequence[str], digest: str) -> None:
+        blobs = self._opened(self.blobs)
+        if blobs.stat(digest) is not None:
+            folder, name = self._place(commit, paths[0])
+            with folder:
+                blobs.move(digest, folder, name)
+        present = next(path for path in paths if self._is_file(commit, path))
+        for path in paths:
+            if not self._is_file(commit, path):
+                source, name = self._place(commit, present)
+                folder, new_name = self._place(commit, path)
+                with source, folder:
+                    source.copy(name, folder, new_name, self._scratch(), self.unfinished.temporary(digest))
 
-    def _write(self, path: Path, content: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content, scratch=self.blobs)
+    def _is_file(self, commit: str, path: str) -> bool:
+        folder, name = self._place(commit, path)
+        with folder:
+            there = folder.stat(name, follow=True)
+        return there is not None and stat.S_ISREG(there.st_mode)
 
+    def _scratch(self) -> Folder:
+        """Where new files are made that are not content; on the same file system as where they go."""
+        return self._opened(self.unfinished.working)
 
-def take_lock(path: Path) -> BaseFileLock | None:
-    """Take a lock file at once; None while another holds it.
-
-    Raises:
-        OSError: The lock file cannot be made.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        return _acquire(FileLock(path, timeout=0, mode=0o664, thread_local=False))
-    except NotImplementedError:  # the file system has no flock
-        return _acquire(SoftFileLock(path, timeout=0, thread_local=False))
-
-
-def write_atomically(path: Path, content: bytes | memoryview, *, scratch: Path) -> None:
-    """Replace a file in one step; the old one stays where anything fails.
-
-    The new file is made in `scratch`, where nobody mistakes it for anything, and closed before it takes
-    its place: on a full disk the error may come that late.
-    """
-    temporary = scratch / _temporary_name(path.name)
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    def _write(self, folder: Folder, name: str, content: bytes | memoryview) -> None:
+        folder.write(name, content, self._scratch(), self.unfinished.temporary("new"))
 
 
-def _temporary_name(stem: str) -> str:
-    """A name of this thread's own, from which others can tell whether its process still lives."""
-    return f"{stem}.{threading.get_ident():x}-{_HOST:x}-{os.getpid():x}{TEMPORARY_SUFFIX}"
+def _link_target(path: str, digest: str) -> str:
+    """What a link in a snapshot holds: the way up from it, and down to the blob."""
+    return os.path.join(*[".."] * (path.count("/") + 2), "blobs", digest)  # noqa: PTH118 (thousands of them)
 
 
-def is_leftover(path: Path) -> bool:
-    """True for a temporary file of a process of this machine that has ended."""
-    import psutil  # rarely needed, and the fetch process should start fast
-
-    try:
-        _, host, process = path.name.removesuffix(TEMPORARY_SUFFIX).rsplit("-", 2)
-        return int(host, 16) == _HOST and not psutil.pid_exists(int(process, 16))
-    except ValueError:
-        return False
+def _begun_name(revision: str) -> str:
+    return names.check_revision(revision).replace("/", "%2F")
 
 
 def _read_commit(path: Path) -> str | None:
     try:
-        commit = path.read_text(encoding="ascii").strip()
+        commit = read_file(path, _MAX_REF).decode("ascii").strip()
     except (OSError, ValueError):
         return None
     return commit if names.is_commit(commit) else None
-
-
-def _acquire(lock: BaseFileLock) -> BaseFileLock | None:
-    try:
-        lock.acquire()
-    except Timeout:
-        return None
-    return lock
 
 
 def _size_of(path: Path) -> int | None:
@@ -373,11 +403,3 @@ def _size_of(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
-
-
-def _is_digest(name: str) -> bool:
-    try:
-        names.check_digest(name)
-    except ValueError:
-        return False
-    return True

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from ..disk_records import PrunedFile, PruneReport
 from .contents import stored_bytes
-from .layout import PARTIAL_SUFFIX, QUARANTINE_SUFFIX, SIDECAR_SUFFIX, TEMPORARY_SUFFIX, is_leftover, take_lock
+from .layout import PARTIAL_SUFFIX, QUARANTINE_SUFFIX, SIDECAR_SUFFIX, TEMPORARY_SUFFIX
+from .locks import take_lock_at
+from .owners import Owner, owner_of
 
 INCOMPLETE_SUFFIX = ".incomplete"
 FOREIGN_PATIENCE = 3600.0
@@ -38,7 +40,7 @@ def prune_cache(cache_dir: str | Path, *, older_than: float, downloading: Collec
         for content, files in _things(repository):
             if not _are_old(files, before):
                 continue
-            if repository.name in downloading and any(map(_is_partial, files)):
+            if any(map(_is_partial, files)) and (repository.name in downloading or _owner(files[0]) is Owner.RUNNING):
                 gone: list[tuple[Path, int]] = []
             elif content is None:
                 gone = _removed(path for path in files if not _may_be_in_use(path))
@@ -60,13 +62,16 @@ def repositories_of(cache_dir: Path) -> list[Path]:
 
 def leftovers_of(repository: Path) -> list[Path]:
     """Every unfinished, temporary or quarantined file of a repository."""
-    blobs = repository / "blobs"
+    return [*_leftovers_in(repository / "blobs"), *_leftovers_in(repository / "partials")]
+
+
+def _leftovers_in(folder: Path) -> list[Path]:
     try:
-        with os.scandir(blobs) as entries:
+        with os.scandir(folder) as entries:
             found = [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
     except OSError:
         return []
-    return [blobs / name for name in found if name.endswith(_SUFFIXES)] if _is_folder(blobs) else []
+    return [folder / name for name in found if name.endswith(_SUFFIXES)] if _is_folder(folder) else []
 
 
 def _is_folder(path: Path) -> bool:
@@ -85,15 +90,16 @@ def _things(repository: Path) -> list[tuple[str | None, list[Path]]]:
 
     A partial and its sidecar go together or not at all; every other file is a thing of its own.
     """
-    pairs: dict[str, list[Path]] = {}
+    pairs: dict[Path, tuple[str, list[Path]]] = {}
     single: list[tuple[str | None, list[Path]]] = []
     for path in leftovers_of(repository):
         content = path.name.partition(".")[0]
         if _is_partial(path):
-            pairs.setdefault(content, []).append(path)
+            partial = path.with_name(path.name.removesuffix(".json"))
+            pairs.setdefault(partial, (content, []))[1].append(path)
         else:
             single.append((None if path.name.endswith(TEMPORARY_SUFFIX) else content, [path]))
-    return [*pairs.items(), *single]
+    return [*pairs.values(), *single]
 
 
 def _are_old(files: Iterable[Path], before: float) -> bool:
@@ -105,12 +111,22 @@ def _are_old(files: Iterable[Path], before: float) -> bool:
 
 def _may_be_in_use(temporary: Path) -> bool:
     """True for a temporary file whose process lives, or may live on another machine."""
-    return not is_leftover(temporary) and not _are_old([temporary], time.time() - FOREIGN_PATIENCE)
+    owner = _owner(temporary)
+    is_foreign = owner is Owner.ELSEWHERE and not _are_old([temporary], time.time() - FOREIGN_PATIENCE)
+    return owner in {Owner.OURS, Owner.RUNNING} or is_foreign
+
+
+def _owner(path: Path) -> Owner:
+    """Whose a file with a tag in its name is, see `owners`."""
+    name = path.name
+    for suffix in (SIDECAR_SUFFIX, PARTIAL_SUFFIX, TEMPORARY_SUFFIX):
+        name = name.removesuffix(suffix)
+    return owner_of(name.rpartition(".")[2])
 
 
 def _removed_under_lock(repository: Path, content: str, files: Sequence[Path], before: float) -> list[tuple[Path, int]]:
     try:
-        lock = take_lock(repository.parent / ".locks" / repository.name / f"{content}.lock")
+        lock = take_lock_at(repository.parent / ".locks" / repository.name / f"{content}.lock")
     except OSError:
         return []  # a cache that may only be read
     if lock is None:

@@ -140,13 +140,14 @@ def _commits(layout: CacheLayout, revision: str | None) -> list[str]:
 
 def _begun(layout: CacheLayout, revision: str | None, choice: Choice) -> str | None:
     """The commit of a download that was begun and is not complete, however little of it is there."""
+    begun = set(layout.partials())
     for commit in _commits(layout, revision):
         chosen = _chosen(layout, commit, choice)
         is_complete = all(layout.has_file(commit, path, entry.size) for path, entry in chosen.items())
         if is_complete:
             continue
         marked = layout.begun_commit(revision) == commit
-        if marked or any(layout.partial(entry.digest).exists() for entry in chosen.values()):
+        if marked or begun.intersection(entry.digest for entry in chosen.values()):
             return commit
     return None
 
@@ -168,7 +169,7 @@ def _kept(layout: CacheLayout, commit: str, path: str, entry: TreeEntry) -> int:
     sidecar = layout.read_sidecar(entry.digest)
     if sidecar is None or sidecar.size != entry.size:
         return 0
-    return sum(end - start for start, end in sidecar.have)
+    return sidecar.total
 
 
 def _file(layout: CacheLayout, commit: str, path: str, entry: TreeEntry) -> FileProgress:
@@ -189,11 +190,11 @@ def _is_named(layout: CacheLayout, commit: str) -> bool:
 
 def _remove_partial(layout: CacheLayout, digest: str) -> int:
     """Remove one half fetched file, unless another program is fetching it."""
-    if not layout.partial(digest).exists():
+    if not layout.unfinished.paths(digest):
         return 0
     with layout.locked(digest) as ours:
         if not ours:
             return 0
         sidecar = layout.read_sidecar(digest)
         layout.remove_partial(digest)
-    return sum(end - start for start, end in sidecar.have) if sidecar else 0
+    return sidecar.total if sidecar else 0

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from .layout import take_lock
+from .locks import take_lock_at
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _MARKER = ".huggingface-shared-blobs"
@@ -56,7 +56,7 @@ class SharedStore:
         return sum(self._remove(target) for target in wanted - self._linked_from(()))
 
     def _remove(self, target: Path) -> int:
-        lock = take_lock(target.with_name(f"{target.name}.lock"))
+        lock = take_lock_at(target.with_name(f"{target.name}.lock"))
         if lock is None:
             return 0  # somebody links to it at this moment
         try:

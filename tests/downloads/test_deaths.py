@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import platform
 import random
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +22,8 @@ from rmm_widgets.demo.server import DemoHub
 from rmm_widgets.downloads.cache import partial_bytes
 from rmm_widgets.downloads.layout import CacheLayout
 from rmm_widgets.downloads.messages import Done, Failed, Start, decode_reply, encode_line
+from rmm_widgets.downloads.owners import MACHINE
+from rmm_widgets.downloads.sidecar import read_sidecar
 from rmm_widgets.errors import DownloadError
 
 from .fetching import MIB, REPO, assert_intact, blobs, content, fetch_client, fetch_once, spec, until, wait_until
@@ -106,12 +106,11 @@ def _assert_no_lie(cache: Path) -> None:
     layout = CacheLayout(cache, REPO)
     by_digest = {hashlib.sha256(data).hexdigest(): data for data in FILES.values()}
     for name in blobs(cache):
-        path = layout.blobs / name
         if len(name) == 64:
-            assert hashlib.sha256(path.read_bytes()).hexdigest() == name
-        elif name.endswith(".rmm-part"):
-            digest = name.removesuffix(".rmm-part")
-            sidecar = layout.read_sidecar(digest)
+            assert hashlib.sha256((layout.blobs / name).read_bytes()).hexdigest() == name
+    for digest in layout.partials():
+        for path in [path for path in layout.unfinished.paths(digest) if path.name.endswith(".rmm-part")]:
+            sidecar = read_sidecar(path, path.with_name(f"{path.name}.json"), digest)
             for start, end in sidecar.have if sidecar else ():
                 assert path.read_bytes()[start:end] == by_digest[digest][start:end]
 
@@ -262,16 +261,21 @@ def test_D9_a_killed_holder_is_followed_at_once(
     assert_intact(cache)
 
 
-def test_temporary_files_of_dead_processes_are_removed(empty_hub: DemoHub, cache: Path) -> None:
+def test_what_dead_processes_left_half_written_is_removed(empty_hub: DemoHub, cache: Path) -> None:
     empty_hub.add(REPO, {FILE: content(40_000)})
     layout = CacheLayout(cache, REPO)
-    layout.blobs.mkdir(parents=True)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    host = zlib.crc32(platform.node().encode())
-    ours = [layout.blobs / f"x.1-{host:x}-{pid:x}.rmm-tmp" for pid in (dead.pid, os.getpid())]
-    elsewhere = layout.blobs / f"x.1-{host ^ 1:x}-{dead.pid:x}.rmm-tmp"
-    for path in (*ours, elsewhere):
-        path.touch()
+    running = os.getppid()
+    for folder in (layout.blobs, layout.unfinished.working):
+        folder.mkdir(parents=True)
+        for name in ("x.{}.rmm-tmp", f"{'a' * 64}.{{}}.rmm-part", f"{'b' * 64}.{{}}.rmm-part.json"):
+            for tag in (f"1-{MACHINE}-{dead.pid:x}", f"1-{MACHINE}-{running:x}", f"1-{'0' * 16}-{dead.pid:x}"):
+                (folder / name.format(tag)).touch()
     asyncio.run(fetch_once(spec(empty_hub, cache)))
-    assert [path.exists() for path in (*ours, elsewhere)] == [False, True, True]
+    left = [path.name for path in layout.unfinished.working.iterdir()]
+    assert len(left) == 6
+    assert not [name for name in left if f"{MACHINE}-{dead.pid:x}." in name]
+    left = [path.name for path in layout.blobs.glob("*.rmm-tmp")]
+    assert len(left) == 2
+    assert not [name for name in left if f"{MACHINE}-{dead.pid:x}." in name]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from rmm_widgets.disk_records import PrunedFile
-from rmm_widgets.downloads.layout import TEMPORARY_SUFFIX, CacheLayout, take_lock
+from rmm_widgets.downloads.layout import TEMPORARY_SUFFIX, CacheLayout
+from rmm_widgets.downloads.locks import take_lock_at
+from rmm_widgets.downloads.owners import MACHINE
 from rmm_widgets.downloads.prune import prune_cache
 
 DAY = 24 * 3600.0
@@ -34,7 +38,7 @@ def digest(chance: random.Random, digits: int = 64) -> str:
 
 @contextmanager
 def locked(cache: Path, repository: str, content: str) -> Iterator[None]:
-    lock = take_lock(cache / ".locks" / repository / f"{content}.lock")
+    lock = take_lock_at(cache / ".locks" / repository / f"{content}.lock")
     assert lock is not None
     try:
         yield
@@ -108,12 +112,12 @@ def test_the_partials_of_a_running_download_stay_however_old(cache: Path) -> Non
 
 
 def test_temporary_files_go_with_their_process(cache: Path) -> None:
-    from rmm_widgets.downloads.layout import _HOST
-
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
     blobs = cache / REPOSITORIES[0] / "blobs"
-    dead = write(blobs / f"a.1-{_HOST:x}-{(1 << 22) + 5:x}{TEMPORARY_SUFFIX}", 10, 60)
-    alive = write(blobs / f"b.1-{_HOST:x}-{os.getpid():x}{TEMPORARY_SUFFIX}", 10, 60)
-    elsewhere = write(blobs / f"c.1-{_HOST ^ 1:x}-{os.getpid():x}{TEMPORARY_SUFFIX}", 10, 60)
+    dead = write(blobs / f"a.1-{MACHINE}-{ended.pid:x}{TEMPORARY_SUFFIX}", 10, 60)
+    alive = write(blobs / f"b.1-{MACHINE}-{os.getpid():x}{TEMPORARY_SUFFIX}", 10, 60)
+    elsewhere = write(blobs / f"c.1-{'0' * 16}-{os.getpid():x}{TEMPORARY_SUFFIX}", 10, 60)
     prune_cache(cache, older_than=0)
     assert (dead.exists(), alive.exists(), elsewhere.exists()) == (False, True, True)
     write(elsewhere, 10, 2 * DAY)

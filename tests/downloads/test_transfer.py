@@ -312,21 +312,6 @@ def test_a_cache_that_cannot_be_written_is_a_clear_error(empty_hub: DemoHub, tmp
         run(spec(empty_hub, tmp_path / "file" / "cache"))
 
 
-def test_a_planted_link_in_place_of_a_partial_is_not_followed(empty_hub: DemoHub, cache: Path, tmp_path: Path) -> None:
-    import hashlib
-
-    data = content(100_000)
-    empty_hub.add(REPO, {"model.safetensors": data})
-    folder = cache / "models--rmm-demo--model" / "blobs"
-    folder.mkdir(parents=True)
-    victim = tmp_path / "victim"
-    victim.write_text("precious")
-    (folder / f"{hashlib.sha256(data).hexdigest()}.rmm-part").symlink_to(victim)
-    with pytest.raises(DownloadError):
-        run(spec(empty_hub, cache))
-    assert victim.read_text() == "precious"
-
-
 def test_hostile_listings_cause_no_file_request(empty_hub: DemoHub, cache: Path) -> None:
     from rmm_widgets.demo.faults import Fault
 

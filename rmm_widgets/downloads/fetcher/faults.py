@@ -28,8 +28,12 @@ from .proxies import Proxy, ProxyRefusedError
 _DISK_FULL = frozenset([errno.ENOSPC, errno.EFBIG, errno.EDQUOT])
 _NOBODY_THERE = frozenset([errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL])
 _WRONG_NAME = frozenset([62, 63, 64])  # OpenSSL's codes for a host, a mail address, an IP address
-FaultKind = Literal["network", "unreachable", "stalled", "content"]
+_TOO_MANY_FILES = frozenset([errno.EMFILE, errno.ENFILE])
+FaultKind = Literal["network", "unreachable", "stalled", "content", "files"]
 _AGAIN = "Make a new token and log in again with `hf auth login`, or unset HF_TOKEN."
+_CLOSE_SOME = (
+    "Close what is not needed, or raise the limit on open files (`ulimit -n`), then download again; it resumes."
+)
 _LOG_IN = "Log in with `hf auth login`, or give the manager a token."
 
 
@@ -39,7 +43,8 @@ class Retry(Exception):  # noqa: N818
     Attributes:
         reason: What happened; may be shown.
         kind: What it is where it does not pass: the Hub's or the network's fault, nobody at the address, a
-            connection that gave next to nothing for too long, or content that differs from what was published.
+            connection that gave next to nothing for too long, content that differs from what was published,
+            or this process's limit on open files.
         wait: Seconds the server asked to wait, or None.
         is_first_contact: Nobody has ever answered there, so that a wrong address is likely.
     """
@@ -64,7 +69,7 @@ def network_fault(error: Exception, host: str) -> Retry | HubUnavailableError:
     """A connection that broke while it was used, told without anything the other side sent."""
     if isinstance(error, http.client.BadStatusLine) and str(error).startswith("\x15\x03"):  # a TLS alert
         return speaks_only_tls(host)
-    return Retry(f"{host}: {_describe(error)}", kind="stalled" if isinstance(error, TimeoutError) else "network")
+    return Retry(f"{host}: {_describe(error)}", kind=_kind_of(error))
 
 
 def connect_fault(error: Exception, host: str, proxy: Proxy | None) -> Retry | HubUnavailableError:
@@ -98,8 +103,7 @@ def connect_fault(error: Exception, host: str, proxy: Proxy | None) -> Retry | H
         case _:
             pass
     is_empty = isinstance(error, socket.gaierror) or (isinstance(error, OSError) and error.errno in _NOBODY_THERE)
-    kind = "unreachable" if is_empty else "stalled" if isinstance(error, TimeoutError) else "network"
-    return Retry(f"{asked}: {_describe(error)}", kind=kind)
+    return Retry(f"{asked}: {_describe(error)}", kind="unreachable" if is_empty else _kind_of(error))
 
 
 def proxy_wants_login(proxy: Proxy | None) -> HubUnavailableError:
@@ -127,6 +131,12 @@ def _not_trusted(error: ssl.SSLCertVerificationError, whose: str) -> HubUnavaila
         hint="If your network or mirror has a certificate authority of its own, set SSL_CERT_FILE or "
         "REQUESTS_CA_BUNDLE to its file, then restart the kernel.",
     )
+
+
+def _kind_of(error: Exception) -> FaultKind:
+    if isinstance(error, OSError) and error.errno in _TOO_MANY_FILES:
+        return "files"
+    return "stalled" if isinstance(error, TimeoutError) else "network"
 
 
 def _describe(error: Exception) -> str:
@@ -216,6 +226,8 @@ def gave_up(fault: Retry, what: str, tries: int) -> DownloadError:
                 hint="Check the network, the endpoint and the proxy settings (HTTPS_PROXY, NO_PROXY), then try again; "
                 "models on disk can be loaded without the Hub.",
             )
+        case "files":
+            return DownloadError(f"{message}.", hint=_CLOSE_SOME)
         case "network":
             asked = f", which asks to wait {fault.wait:.0f} s" if fault.wait else ""
             return HubUnavailableError(
@@ -228,12 +240,20 @@ def gave_up(fault: Retry, what: str, tries: int) -> DownloadError:
 
 def disk_error(error: OSError, folder: str, *, need: int, free: int) -> DownloadError:
     """The error for a failed write. `need` and `free` are bytes."""
+    if error.errno == errno.ENOSPC and free > need:
+        return DiskFullError(
+            f"The disk of {folder} has {_readable(free)} free, but takes no more files.",
+            hint="Remove files there (it counts how many they are), or choose another cache_dir, then download again; "
+            "what was fetched is kept.",
+        )
     if error.errno in _DISK_FULL:
         return disk_full(folder, need=need, free=free)
-    return DownloadError(
-        f"Cannot write to {folder}: {error.strerror or type(error).__name__}.",
-        hint="Check the folder's permissions, or choose another cache_dir.",
-    )
+    hint = "Check the folder's permissions, or choose another cache_dir."
+    if error.errno in _TOO_MANY_FILES:
+        hint = _CLOSE_SOME
+    elif error.errno == errno.ENAMETOOLONG:
+        hint = "Choose a cache_dir with a shorter path."
+    return DownloadError(f"Cannot write to {folder}: {error.strerror or type(error).__name__}.", hint=hint)
 
 
 def disk_full(folder: str, *, need: int, free: int) -> DiskFullError:

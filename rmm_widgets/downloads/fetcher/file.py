@@ -10,11 +10,10 @@ import threading
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from filelock import BaseFileLock
-
 from ...types import FileState
 from ..digest import Fingerprint
 from ..layout import CacheLayout
+from ..locks import ContentLock
 from ..plan import PlannedFile
 from ..ranges import segments
 from ..spec import VerifiedFile
@@ -96,7 +95,7 @@ class FileTransfer:
         self.rejections = 0
         self.generation = 0
         self._guard = threading.Lock()
-        self._lock: BaseFileLock | None = None
+        self._lock: ContentLock | None = None
         self._partial: Partial | None = None
         self._hasher: PrefixHasher | None = None
         self._is_claimed = False
@@ -185,6 +184,9 @@ class FileTransfer:
             OSError: The cache cannot be written.
             PartialClosedError: The job ended meanwhile.
         """
+        if self._layout.is_shown(self.commit, self.paths, self._planned.digest, self.size):
+            self._found = self.size
+            return True  # without a lock: there is nothing to write, so the cache may be read-only
         lock = self._layout.lock(self._planned.digest)
         self.is_elsewhere = lock is None
         if lock is None:
@@ -282,7 +284,7 @@ class FileTransfer:
         """Give the verified content its place and show it in the snapshot."""
         digest = self._planned.digest
         fingerprint = self._opened().publish(self._layout.blob(digest))
-        self._layout.quarantine(digest).unlink(missing_ok=True)
+        self._layout.remove_quarantine(digest)
         self.show()
         self.verified = VerifiedFile(self.paths, digest, *fingerprint)
 
@@ -295,8 +297,8 @@ class FileTransfer:
         """
         with self._guard:
             self._opened().discard()
-            path.replace(self._layout.blob(self.digest))
-        self._layout.quarantine(self.digest).unlink(missing_ok=True)
+            self._layout.adopt_blob(self.digest, path)
+        self._layout.remove_quarantine(self.digest)
         self.show()
         self.verified = VerifiedFile(self.paths, self.digest, *fingerprint)
 
@@ -308,7 +310,7 @@ class FileTransfer:
 
     def reject(self) -> None:
         """Throw away bytes that turned out wrong, or keep them in quarantine at the second time, and let go."""
-        self._opened().discard(self._layout.quarantine(self._planned.digest) if self.rejections else None)
+        self._opened().discard(aside=self.rejections > 0)
         self.rejections += 1
         self._let_go(0)
 
@@ -337,4 +339,4 @@ class FileTransfer:
         sidecar = self._layout.read_sidecar(self._planned.digest)
         if sidecar is None or sidecar.size != self.size:
             return 0
-        return sum(end - start for start, end in sidecar.have)
+        return sidecar.total

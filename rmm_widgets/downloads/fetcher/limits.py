@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 from collections.abc import Callable
@@ -52,6 +53,8 @@ class Limits:
 
 
 def _existing(folder: Path) -> Path:
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return folder
+    for place in (folder, *folder.parents):
+        with contextlib.suppress(OSError):  # not there yet, or a name that is too long
+            if place.exists():
+                return place
+    return Path(folder.anchor or ".")

@@ -2,7 +2,8 @@
 
 The pair can be taken up again after a kill at any moment: the sidecar is replaced in one step and only
 ever names bytes that were written before. A lie in it (a power loss, another program) is found by the
-hash, which is compared before the file gets its place.
+hash, which is compared before the file gets its place. How the pair is named, and why no two processes
+ever write to the same file, is told in `downloads.unfinished`.
 """
 
 from __future__ import annotations
@@ -12,10 +13,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from ..digest import Fingerprint, new_hash
-from ..layout import SIDECAR_SUFFIX, CacheLayout, Sidecar, write_atomically
+from ..layout import CacheLayout
 from ..plan import PlannedFile
 from ..ranges import Ranges
 
@@ -25,6 +24,7 @@ SYNC_FROM = 8 << 20
 """Bytes from which a file is forced to disk before it gets its place; for thousands of small files
 that would take longer than the download, and the hash of a damaged one is found by a verification."""
 _CHUNK = 1 << 20
+_HAS_POSITIONS = hasattr(os, "preadv") and hasattr(os, "pwrite")
 
 
 class PartialClosedError(Exception):
@@ -41,16 +41,13 @@ class Partial:
     def __init__(self, layout: CacheLayout, planned: PlannedFile) -> None:
         self.size = planned.size
         self._digest = planned.digest
-        self._path = layout.partial(planned.digest)
-        self._sidecar = self._path.with_name(f"{planned.digest}{SIDECAR_SUFFIX}")
         self._guard = threading.Lock()
-        sidecar = layout.read_sidecar(planned.digest)
-        self._have = Ranges(sidecar.have if sidecar and sidecar.size == planned.size else ())
+        self._working = layout.unfinished.begin(planned.digest, planned.size)
+        self._have = Ranges(self._working.have)
         self._saved = self._have.total
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-        self._file = os.fdopen(os.open(self._path, flags, 0o644), "r+b", buffering=0)
-        if os.fstat(self._file.fileno()).st_size > self.size:
-            self._file.truncate(self.size)
+        with self._working.file as file:
+            if os.fstat(file).st_size > self.size:
+                os.ftruncate(file, self.size)
 
     @property
     def have(self) -> int:
@@ -81,73 +78,91 @@ class Partial:
             PartialClosedError: The job ended meanwhile.
         """
         with self._guard:
-            if self._file.closed:
-                raise PartialClosedError
+            self._check_open()
             before = self._have.total
-            while data:
-                self._file.seek(position)
-                written = self._file.write(data)
-                self._have.add(position, position + written)
-                position, data = position + written, data[written:]
+            with self._working.file as file:
+                while data:
+                    written = _write_at(file, data, position)
+                    self._have.add(position, position + written)
+                    position, data = position + written, data[written:]
             if self._have.total - self._saved >= SAVE_EVERY:
                 self._save()
             return self._have.total - before
 
+    def read(self, position: int, buffer: memoryview) -> int:
+        """Read back what was written. Returns the number of bytes, 0 at the end of the file.
+
+        Raises:
+            OSError: The disk refused.
+            PartialClosedError: The job ended meanwhile.
+        """
+        if _HAS_POSITIONS:
+            try:
+                with self._working.file as file:
+                    return os.preadv(file, [buffer], position)
+            except OSError:
+                self._check_open()
+                raise
+        with self._guard:
+            self._check_open()
+            with self._working.file as file:
+                os.lseek(file, position, os.SEEK_SET)
+                data = os.read(file, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
     def close(self) -> None:
         """Let go of the file and keep it for the next try; safe to call twice."""
         with self._guard:
-            if self._file.closed:
-                return
-            if self._have.total > self._saved:
-                self._save()
-            self._file.close()
+            if not self._working.file.is_closed:
+                self._working.rest(tuple(self._have))
 
-    def discard(self, aside: Path | None = None) -> None:
-        """Let go of the file and remove it, or move it `aside`."""
+    def discard(self, *, aside: bool = False) -> None:
+        """Let go of the file and remove it, with whatever else is unfinished of this content.
+
+        Args:
+            aside: Keep it in quarantine.
+        """
         with self._guard:
-            self._file.close()
-            self._sidecar.unlink(missing_ok=True)
-            if aside is not None:
-                self._path.replace(aside)
-            else:
-                self._path.unlink(missing_ok=True)
+            if not self._working.file.is_closed:
+                self._working.discard(aside=aside)
 
     def publish(self, blob: Path) -> Fingerprint:
-        """Give the finished, verified file its place. Returns what tells it from a later one.
+        """Give the finished, verified file its place in the folder of blobs. Returns what tells it from a later one.
 
         Raises:
             OSError: The disk refused.
             PartialClosedError: The job ended meanwhile.
         """
         with self._guard:
-            if self._file.closed:
-                raise PartialClosedError
-            if self.size >= SYNC_FROM:
-                os.fsync(self._file.fileno())
-            fingerprint = Fingerprint.of(os.fstat(self._file.fileno()))
-            self._file.close()
-            self._path.replace(blob)
-            self._sidecar.unlink(missing_ok=True)
-            return fingerprint
+            self._check_open()
+            return self._working.publish(blob.name, sync=self.size >= SYNC_FROM)
 
     def hasher(self) -> PrefixHasher:
         """A hasher that follows this file as it grows."""
-        return PrefixHasher(self._path, self._digest, self.size)
+        return PrefixHasher(self.read, self._digest, self.size)
+
+    def _check_open(self) -> None:
+        if self._working.file.is_closed:
+            raise PartialClosedError
 
     def _save(self) -> None:
-        sidecar = Sidecar(v=1, size=self.size, digest=self._digest, have=tuple(self._have))
         try:
-            write_atomically(self._sidecar, msgspec.json.encode(sidecar), scratch=self._path.parent)
+            self._working.save(tuple(self._have))
         except OSError:
             return  # the old one still holds, and only says less; a full disk shows at the next write
         self._saved = self._have.total
 
 
 class PrefixHasher:
-    """Hashes a file from its start, as far as it is there, so that little is left to do at the end."""
+    """Hashes a file from its start, as far as it is there, so that little is left to do at the end.
 
-    def __init__(self, path: Path, digest: str, size: int) -> None:
-        self._path = path
+    Args:
+        read: Reads the file at a position into a buffer; the very file that is published afterwards.
+    """
+
+    def __init__(self, read: Callable[[int, memoryview], int], digest: str, size: int) -> None:
+        self._read = read
         self._digest = digest
         self._size = size
         self._hash = new_hash(digest, size)
@@ -182,11 +197,16 @@ class PrefixHasher:
         if self._position >= limit:
             return
         buffer = memoryview(bytearray(min(_CHUNK, limit - self._position)))
-        with self._path.open("rb", buffering=0) as file:
-            file.seek(self._position)
-            while self._position < limit and not stopped():
-                count = file.readinto(buffer[: limit - self._position])
-                if not count:
-                    return
-                self._hash.update(buffer[:count])
-                self._position += count
+        while self._position < limit and not stopped():
+            count = self._read(self._position, buffer[: limit - self._position])
+            if not count:
+                return
+            self._hash.update(buffer[:count])
+            self._position += count
+
+
+def _write_at(file: int, data: memoryview, position: int) -> int:
+    if _HAS_POSITIONS:
+        return os.pwrite(file, data, position)
+    os.lseek(file, position, os.SEEK_SET)
+    return os.write(file, data)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from filelock import BaseFileLock
-
 from ...types import FileState
-from ..layout import CacheLayout
+from ..layout import QUARANTINE_SUFFIX, CacheLayout
+from ..locks import ContentLock
 from ..plan import PlannedFile
 from ..spec import VerifiedFile
 
@@ -39,6 +38,7 @@ class SmallFile:
         self.is_plain_only = False
         self.is_present = False
         self.is_finished = False
+        self.has_quarantine = False
         self.verified: VerifiedFile | None = None
 
     @property
@@ -77,6 +77,8 @@ class SmallFile:
             OSError: The disk refused.
         """
         fingerprint = self._layout.write_blob(self.digest, content)
+        if self.has_quarantine:
+            self._layout.remove_quarantine(self.digest)
         self.show()
         self.verified = VerifiedFile(self.paths, self.digest, *fingerprint)
 
@@ -84,6 +86,7 @@ class SmallFile:
         """Throw away bytes that turned out wrong, or keep them in quarantine at the second time."""
         if self.rejections:
             self._layout.write_quarantine(self.digest, content)
+            self.has_quarantine = True
         self.rejections += 1
 
     def show(self) -> None:
@@ -99,15 +102,21 @@ class SmallFiles:
         self._layout = layout
         self._commit = commit
         self.files = [SmallFile(layout, commit, files) for files in contents]
-        self._lock: BaseFileLock | None = None
+        self._lock: ContentLock | None = None
         self._look()
 
     def open(self) -> bool:
         """Take the lock, look again and show what is there; False while another kernel fetches them.
 
+        Where all of it is shown already, no lock is taken: there is nothing to write.
+
         Raises:
             OSError: The cache cannot be written.
         """
+        if all(self._layout.is_shown(self._commit, file.paths, file.digest, file.size) for file in self.files):
+            for file in self.files:
+                file.is_present = file.is_finished = True
+            return True
         self._lock = self._layout.lock(self._commit)
         self._look()
         for file in self.files:
@@ -129,6 +138,7 @@ class SmallFiles:
         sizes = self._layout.blob_sizes()
         has_snapshot = self._layout.snapshot(self._commit).is_dir()
         for file in self.files:
+            file.has_quarantine = f"{file.digest}{QUARANTINE_SUFFIX}" in sizes
             file.is_present = sizes.get(file.digest) == file.size or (
                 has_snapshot and self._stands_alone(file)  # where links do not work
             )

@@ -318,6 +318,7 @@ class Transfer:
         if self._small is not None:
             self._small.close()
         self._limits.forget_space(self)
+        self._layout.close()
 
     def _show(self, phase: DownloadPhase | None = None) -> None:
         """Report, where something changed and it is time."""
