@@ -18,8 +18,8 @@ from huggingface_hub import scan_cache_dir, snapshot_download  # pyright: ignore
 
 from rmm_widgets.demo.faults import Fault
 from rmm_widgets.demo.server import MEMBER_TOKEN, DemoHub
-from rmm_widgets.downloads.cache import delete_snapshot
 from rmm_widgets.downloads.client import FetchClient
+from rmm_widgets.downloads.deletion import delete_snapshot
 from rmm_widgets.downloads.fetcher.fallback import delivery
 from rmm_widgets.downloads.fetcher.fallback.process import environment_for
 from rmm_widgets.downloads.layout import CacheLayout

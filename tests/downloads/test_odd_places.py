@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from rmm_widgets.demo.server import DemoHub
-from rmm_widgets.downloads.cache import find_snapshot, verify_snapshot
+from rmm_widgets.downloads.cache import find_snapshot
+from rmm_widgets.downloads.verify import verify_snapshot
 from rmm_widgets.errors import DiskFullError, DownloadError
 
 from .fetching import MIB, REPO, assert_intact, content, run, spec, unfinished

@@ -13,9 +13,10 @@ import pytest
 
 from rmm_widgets.demo.faults import Fault
 from rmm_widgets.demo.server import DemoHub
-from rmm_widgets.downloads.cache import find_snapshot, partial_bytes, verify_snapshot
+from rmm_widgets.downloads.cache import find_snapshot, partial_bytes
 from rmm_widgets.downloads.fetcher.transfer import Transfer
 from rmm_widgets.downloads.spec import FetchProgress, FetchSpec
+from rmm_widgets.downloads.verify import verify_snapshot
 from rmm_widgets.errors import DownloadCancelledError
 
 from .fetching import MIB, REPO, assert_intact, content, spec, wait_until

@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from rmm_widgets.demo.server import DemoHub
-from rmm_widgets.downloads.cache import find_snapshot, partial_bytes, verify_snapshot
+from rmm_widgets.downloads.cache import find_snapshot, partial_bytes
 from rmm_widgets.downloads.fetcher.partial import Partial, PartialClosedError
 from rmm_widgets.downloads.fetcher.transfer import Transfer
 from rmm_widgets.downloads.layout import CacheLayout
 from rmm_widgets.downloads.owners import MACHINE
 from rmm_widgets.downloads.plan import PlannedFile
+from rmm_widgets.downloads.verify import verify_snapshot
 from rmm_widgets.errors import DownloadCancelledError
 
 from .fetching import MIB, REPO, assert_intact, blobs, content, run, spec
