@@ -78,7 +78,14 @@ def find_snapshot(
     return Snapshot(folder, commit, _stored_size(folder, chosen), chosen, _weak(folder, tree, chosen))
 
 
-def find_remains(cache_dir: str | Path, repo_id: str, revision: str | None) -> Snapshot | None:
+def find_remains(
+    cache_dir: str | Path,
+    repo_id: str,
+    revision: str | None,
+    *,
+    allow_patterns: Sequence[str] | None = None,
+    ignore_patterns: Sequence[str] | None = None,
+) -> Snapshot | None:
     """Like `find_snapshot`, also where files are missing or have another size; None where not one is there.
 
     Raises:
@@ -90,7 +97,7 @@ def find_remains(cache_dir: str | Path, repo_id: str, revision: str | None) -> S
         return None
     folder = layout.snapshot(commit)
     tree, present = layout.read_tree(commit), _present_files(folder)
-    chosen = choose_files(list(present if tree is None else tree))
+    chosen = choose_files(list(present if tree is None else tree), allow_patterns, ignore_patterns)
     there = [path for path in chosen if present.get(path, -1) >= 0]
     if not there:
         return None

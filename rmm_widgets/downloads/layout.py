@@ -216,6 +216,10 @@ class CacheLayout:
             return False
         return True
 
+    def check_writable(self) -> None:
+        """Raise OSError where no content can be stored, for example on a read-only file system."""
+        self._opened(self.blobs).check_writable()
+
     def write_blob(self, digest: str, content: bytes | memoryview) -> Fingerprint:
         """Store finished content whose hash was compared; for files that are small enough to hold in memory.
 

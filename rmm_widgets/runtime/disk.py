@@ -120,12 +120,17 @@ class Disk:
             self._engine.on_commit(entry)
         return found is not None
 
-    def find(self, entry: Entry) -> Snapshot | None:
-        """The complete snapshot of a model, None where there is none; reads the disk."""
-        from ..downloads.cache import find_snapshot
+    def find(self, entry: Entry, *, whole: bool = True) -> Snapshot | None:
+        """The snapshot of a model, None where there is none; reads the disk.
+
+        Args:
+            whole: Only where every chosen file is there; otherwise where one is.
+        """
+        from ..downloads.cache import find_remains, find_snapshot
 
         info = entry.info
-        return find_snapshot(
+        look = find_snapshot if whole else find_remains
+        return look(
             self._engine.settings.cache,
             info.repo_id,
             entry.commit or info.version,

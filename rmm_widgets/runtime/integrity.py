@@ -45,14 +45,11 @@ class Integrity:
         Raises:
             ModelNotAvailableError: There is nothing to verify.
         """
-        from ..downloads.cache import find_remains
-
         engine = self._engine
         entry = engine.entry(model_id)
-        cache, info, revision = engine.settings.cache, entry.info, entry.commit or entry.info.version
         found: Snapshot | None = None
         if not entry.custom and engine.state(model_id).stage not in _INCOMPLETE:
-            found = await engine.in_thread(lambda: find_remains(cache, info.repo_id, revision), "disk")
+            found = await engine.in_thread(lambda: engine.disk.find(entry, whole=False), "disk")
         if found is None:
             raise ModelNotAvailableError(
                 f"Model {model_id} is not on disk, so there is nothing to verify",

@@ -209,8 +209,9 @@ def test_S6_a_link_in_place_of_a_file_is_replaced_or_left_and_never_followed(
 
 
 def test_S6_a_link_in_place_of_a_lock_is_named(empty_hub: DemoHub, cache: Path, tmp_path: Path) -> None:
-    empty_hub.add(REPO, {"model.safetensors": DATA})
-    lock = cache / ".locks" / ROOT / f"{DIGEST}.lock"
+    large = content(300_000)
+    empty_hub.add(REPO, {"model.safetensors": large})
+    lock = cache / ".locks" / ROOT / f"{hashlib.sha256(large).hexdigest()}.lock"
     _plant(lock, tmp_path / "victim")
     with pytest.raises(DownloadError, match=r"The lock file .*\.lock is a link"):
         run(spec(empty_hub, cache))

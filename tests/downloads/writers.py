@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from rmm_widgets.downloads.fetcher import worker
+from rmm_widgets.downloads.fetcher import persistence
 from rmm_widgets.downloads.fetcher.transfer import Transfer
 from rmm_widgets.downloads.spec import FetchSpec
 from rmm_widgets.errors import DownloadError
@@ -64,7 +64,7 @@ def main(locks: str, open_files: int) -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
-        worker.POLICY = msgspec.structs.replace(worker.POLICY, first=0.005, longest=0.1)
+        persistence.POLICY = msgspec.structs.replace(persistence.POLICY, first=0.005, longest=0.1)
     for line in sys.stdin.buffer:
         try:
             done = Transfer(msgspec.json.decode(line, type=FetchSpec), lambda _: None).run()

@@ -154,8 +154,8 @@ def test_a_cache_that_is_not_there_takes_nothing(make_manager: Callable[..., Mod
 def test_a_deletion_during_a_download_of_the_same_files_is_refused(
     manager: ModelManager, two_commits: tuple[str, str]
 ) -> None:
-    layout = CacheLayout(Path(manager.cache_dir), "rmm-demo/model")
-    (digest,) = {path.name for path in layout.blobs.iterdir() if path.stat().st_size == 1000}
-    with layout.locked(digest), pytest.raises(RMMError, match="being downloaded"):
-        manager.delete_model("old", remove_files=True).result(60)
+    with CacheLayout(Path(manager.cache_dir), "rmm-demo/model") as layout:
+        (digest,) = {path.name for path in layout.blobs.iterdir() if path.stat().st_size == 1000}
+        with layout.locked(digest), pytest.raises(RMMError, match="being downloaded"):
+            manager.delete_model("old", remove_files=True).result(60)
     assert (layout.snapshot(two_commits[0]) / "a.json").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -329,10 +331,14 @@ def last_line_of(process: subprocess.Popen[str]) -> str:
 
 def bytes_in(folder: Path) -> int:
     """What the sidecars say, and the finished files: counted without the package."""
-    blobs = folder / "cache" / "models--rmm-demo--model" / "blobs"
+    root = folder / "cache" / "models--rmm-demo--model"
+    blobs = root / "blobs"
     if not blobs.exists():
         return 0
-    sidecars = [json.loads(path.read_bytes()) for path in blobs.glob("*.rmm-part.json")]
+    sidecars: list[dict[str, Any]] = []
+    for path in [*root.glob("blobs/*.rmm-part.json"), *root.glob("partials/*.rmm-part.json")]:
+        with contextlib.suppress(FileNotFoundError):  # it is replaced, or its file finished, at this moment
+            sidecars.append(json.loads(path.read_bytes()))
     whole = [path.stat().st_size for path in blobs.iterdir() if "." not in path.name]
     return sum(end - start for each in sidecars for start, end in each["have"]) + sum(whole)
 

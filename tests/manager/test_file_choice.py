@@ -14,6 +14,7 @@ from rmm_widgets.demo.faults import Fault
 from rmm_widgets.demo.server import DemoHub
 from rmm_widgets.downloads.listing import SUMMARY_KEY, SUMMARY_NAMES
 from rmm_widgets.errors import HubUnavailableError, InvalidModelInfoError, ModelNotRegisteredError
+from rmm_widgets.hub import requests
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.types import FileListing, ModelInfo, ModelType
 
@@ -222,7 +223,7 @@ def test_a_summary_that_is_the_users_own_data_is_passed_over(manager: ModelManag
 def test_a_listing_that_cannot_be_had(
     manager: ModelManager, empty_hub: DemoHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rmm_widgets.hub.requests._FIRST_DELAY", 0.01)
+    monkeypatch.setattr(requests, "POLICY", msgspec.structs.replace(requests.POLICY, first=0.01))
     with pytest.raises(ModelNotRegisteredError):
         manager.list_files("unknown")
     manager.register_model(info("many", repo_id=REPO))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from huggingface_hub import close_session
 
@@ -17,6 +18,7 @@ from rmm_widgets.errors import (
     ModelNotRegisteredError,
     RevisionNotFoundError,
 )
+from rmm_widgets.hub import requests
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.types import ModelEvent, ModelStatus, UpdateOffer
 
@@ -227,7 +229,7 @@ def test_a_download_under_way_is_not_turned_into_an_update(manager: ModelManager
 def test_a_hub_that_is_down_offers_nothing(
     manager: ModelManager, empty_hub: DemoHub, old: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rmm_widgets.hub.requests._FIRST_DELAY", 0.01)
+    monkeypatch.setattr(requests, "POLICY", msgspec.structs.replace(requests.POLICY, first=0.01))
     empty_hub.down = True
     with pytest.raises(HubUnavailableError) as caught:
         manager.check_update("model").result(LONG)

@@ -23,8 +23,8 @@ LONGEST_SEGMENT, SHORTEST_SEGMENT = 32 << 20, 4 << 20
 """Bytes that one connection fetches at a time, of large and of not so large files."""
 _PIECES = 64
 """Segments that a file is cut into, within these bounds."""
-
-
+_RATE_WINDOW = 1.0
+"""Seconds over which a segment's rate is measured."""
 SHARED_FROM = 2 << 20
 """Bytes of a running segment that are worth another connection."""
 
@@ -33,24 +33,47 @@ class Segment:
     """A piece of a file for one connection; `position` moves towards `end`.
 
     Attributes:
-        came: Bytes that its connection has brought, since the time `began`.
+        came: Bytes that its connection has brought.
     """
 
     def __init__(self, file: FileTransfer, start: int, end: int) -> None:
         self.file = file
         self.position = start
         self.end = end
-        self.began = 0.0
         self.came = 0
+        self._rate: float | None = None
+        self._measured = (0.0, 0)
         self._generation = file.generation
 
-    def split(self, now: float, seconds: float) -> Segment | None:
-        """Give the second half away where the rest would take longer than so many seconds, else None."""
-        left = self.end - self.position
-        rate = self.came / max(1e-6, now - self.began)
-        if self.file.one_stream or self.is_superseded or left < SHARED_FROM or not self.began or left < seconds * rate:
+    def begin(self, now: float) -> None:
+        """A connection begins to bring it."""
+        self.came, self._rate, self._measured = 0, None, (now, 0)
+
+    def advance(self, now: float, came: int, kept: int) -> None:
+        """So many bytes came, of which so many were new."""
+        self.came += came
+        self.position += kept
+        since, before = self._measured
+        if now - since > _RATE_WINDOW:
+            self._rate, self._measured = (self.came - before) / (now - since), (now, self.came)
+
+    def _latest_rate(self, now: float) -> float | None:
+        """Bytes per second of late; None while that is not known."""
+        since, before = self._measured
+        if self._rate is None:
             return None
-        middle = self.end - left // 2
+        return max(self._rate, (self.came - before) / max(0.05, now - since))
+
+    def is_worth_sharing(self, now: float, seconds: float) -> bool:
+        """Whether the rest would take longer than so many seconds."""
+        left, rate = self.end - self.position, self._latest_rate(now)
+        if rate is None or self.file.one_stream or self.is_superseded:
+            return False
+        return left >= max(SHARED_FROM, seconds * rate)
+
+    def split(self) -> Segment:
+        """Give the second half of the rest away."""
+        middle = self.end - (self.end - self.position) // 2
         other = Segment(self.file, middle, self.end)
         self.end = middle
         return other

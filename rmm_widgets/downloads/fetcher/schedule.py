@@ -57,7 +57,7 @@ class Schedule:
     def has_work(self) -> bool:
         """True when another connection would have something to do at once."""
         with self._changed:
-            return bool(self._small or self._unopened or any(self._segments.values()) or self._sharable())
+            return bool(self._small or self._unopened or any(self._segments.values()) or self._slowest())
 
     def take(self, last: FileTransfer | None = None) -> Work | None:
         """Something to fetch or to open; blocks until there is. None: nothing more to do.
@@ -66,9 +66,15 @@ class Schedule:
             last: The file that this thread worked on.
         """
         with self._changed:
+            idle_since = time.monotonic()
             while not self._is_stopped and self._unfinished:
                 if (work := self._next(last)) is not None:
                     return work
+                # Not at once: what is nearly done, or has just become fast, is better left alone.
+                if time.monotonic() >= idle_since + LOCK_POLL and (slow := self._slowest()) is not None:
+                    other = slow.split()
+                    self._running.add(other)
+                    return other
                 self._changed.wait(LOCK_POLL)
             return None
 
@@ -157,10 +163,6 @@ class Schedule:
             return segment
         if self._elsewhere and self._elsewhere[0][0] <= time.monotonic():
             return self._opening(self._elsewhere.popleft()[1])
-        for segment in self._sharable():
-            if other := segment.split(time.monotonic(), WORTH_SHARING):
-                self._running.add(other)
-                return other
         return None
 
     def _opening(self, file: Unopened) -> Unopened:
@@ -177,6 +179,8 @@ class Schedule:
                 return segment
         return None
 
-    def _sharable(self) -> list[Segment]:
-        """The running segments, those with most left first."""
-        return sorted(self._running, key=lambda segment: segment.position - segment.end)
+    def _slowest(self) -> Segment | None:
+        """The running segment with most left, of those that would take long."""
+        now = time.monotonic()
+        slow = [segment for segment in self._running if segment.is_worth_sharing(now, WORTH_SHARING)]
+        return max(slow, key=lambda segment: segment.end - segment.position, default=None)

@@ -126,6 +126,8 @@ class SmallFiles:
         for file in self.files:
             if file.is_present and not file.is_finished:
                 file.show()
+        if not all(file.is_finished for file in self.files):
+            self._layout.check_writable()  # not only once bytes have come
         return True
 
     def close(self) -> None:

@@ -201,16 +201,16 @@ class Worker:
             return
         with segment.file.connected(), self._hub.open_range(segment.file, segment.position, segment.end) as answer:
             skip = segment.position if segment.file.one_stream else 0
-            segment.began, segment.came = time.monotonic(), 0
-            line = StallWatch(self._line_timeout, segment.began)
+            now = time.monotonic()
+            segment.begin(now)
+            line = StallWatch(self._line_timeout, now)
             while segment.position < segment.end and not segment.is_superseded:
                 wanted = min(BUFFER, skip + segment.end - segment.position)
                 count = self._read(answer, self._buffer[:wanted])
-                segment.came += count
                 skipped = min(skip, count)
                 skip -= skipped
                 segment.file.write(segment.position, self._buffer[skipped:count])
-                segment.position += count - skipped
+                segment.advance(time.monotonic(), count, count - skipped)
                 self._check_line(line, segment.came, segment.file.path)
 
     def _deliver(self, file: FileTransfer) -> None:
