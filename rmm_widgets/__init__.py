@@ -49,16 +49,13 @@ if TYPE_CHECKING:
         UnsupportedModelError,
         WorkerDiedError,
     )
+    from .file_records import FileCheck, FileListing, FileProgress, ListedFile, VerifyReport
     from .manager import ModelManager
     from .notebook.widgets import DownloadProgress, HealthBadge, ModelManagerPanel
     from .runtime.entry import ModelDescription
     from .runtime.job import Job
     from .types import (
-        FileCheck,
-        FileListing,
-        FileProgress,
         HubModel,
-        ListedFile,
         ManagerState,
         ModelCapabilities,
         ModelDownloadProgress,
@@ -72,7 +69,6 @@ if TYPE_CHECKING:
         QueueEntry,
         Statistics,
         UpdateOffer,
-        VerifyReport,
     )
 
 __version__ = "0.1.0"
@@ -147,6 +143,10 @@ _ELSEWHERE = {
     "BaseModel": ".base_model",
     "DiskUsage": ".disk_records",
     "DownloadProgress": ".notebook.widgets",
+    "FileCheck": ".file_records",
+    "FileListing": ".file_records",
+    "FileProgress": ".file_records",
+    "ListedFile": ".file_records",
     "HealthBadge": ".notebook.widgets",
     "Job": ".runtime.job",
     "ModelDescription": ".runtime.entry",
@@ -156,6 +156,7 @@ _ELSEWHERE = {
     "PruneReport": ".disk_records",
     "PrunedFile": ".disk_records",
     "RepositoryUsage": ".disk_records",
+    "VerifyReport": ".file_records",
     "get_manager": ".default_manager",
 }
 _MODULES = frozenset({"demo", "manager"})

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from .disk_records import DiskUsage, PruneReport
+from .file_records import VerifyReport
 from .manager_lifetime import ManagerLifetime
 from .runtime.job import Job
-from .types import VerifyReport
 
 __all__ = ["ManagerFiles"]
 

@@ -22,7 +22,7 @@ from .runtime.settings import Settings, default_data_dir
 from .runtime.shutdown import shut_down
 from .runtime.threads import run_uninterrupted
 
-__all__ = ["ManagerLifetime"]
+__all__ = ["ManagerLifetime", "check_callable"]
 
 T = TypeVar("T")
 
@@ -210,6 +210,12 @@ class ManagerLifetime(ManagerSettings):
             engine.finish_job(job, engine.result(kind, engine.entry(model_id)))
         engine.settle(model_id)
         return job
+
+
+def check_callable(what: str, value: object) -> None:
+    """Raise `TypeError` for what cannot be called."""
+    if not callable(value):
+        raise TypeError(f"{what} must be callable, not {type(value).__name__}")
 
 
 _open_managers: weakref.WeakSet[ManagerLifetime] = weakref.WeakSet()

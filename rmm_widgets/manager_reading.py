@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .errors import InvalidModelInfoError
-from .lifecycle.states import TRANSFERRING, Stage
+from .lifecycle.states import TRANSFERRING
 from .runtime.engine import Engine
 from .runtime.entry import ModelDescription
 from .types import (
@@ -158,11 +158,6 @@ class ManagerReading:
         return [
             QueueEntry(model_id=name, position=place, progress=picture.models[name].progress) for place, name in places
         ]
-
-    def _has_unfinished(self, model_id: str) -> bool:
-        """Whether a discard would find something to do."""
-        stage = self.describe(model_id).stage
-        return self.describe(model_id).partial_bytes > 0 or stage in TRANSFERRING | {Stage.QUEUED, Stage.PAUSED}
 
     def get_all_download_progress(self) -> dict[str, ModelDownloadProgress]:
         """The same for all models that have one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..disk_records import DiskUsage, PruneReport
-from ..types import CheckMethod, VerifyReport
+from ..file_records import CheckMethod, VerifyReport
 from .render import Column, Document, Message, Table, size
 
 __all__ = ["prune_message", "usage_table", "verify_document", "verify_documents"]

@@ -7,17 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ..types import (
-    FileListing,
-    FileProgress,
-    HubModel,
-    ModelDownloadProgress,
-    ModelEvent,
-    ModelInfo,
-    QueueEntry,
-    Statistics,
-    UpdateOffer,
-)
+from ..file_records import FileListing, FileProgress
+from ..types import HubModel, ModelDownloadProgress, ModelEvent, ModelInfo, QueueEntry, Statistics, UpdateOffer
 from .render import Column, Message, Table, size
 
 if TYPE_CHECKING:

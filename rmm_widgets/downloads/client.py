@@ -26,7 +26,7 @@ from ..errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from ..types import FileProgress
+from ..file_records import FileProgress
 from .messages import (
     Cancel,
     Done,

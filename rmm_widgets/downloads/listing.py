@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from ..types import FileListing, ListedFile, ModelInfo
+from ..file_records import FileListing, ListedFile
+from ..types import ModelInfo
 from .digest import SHA256_LENGTH
 from .layout import CacheLayout
 from .plan import TreeEntry

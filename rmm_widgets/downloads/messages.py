@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..types import FileProgress
+from ..file_records import FileProgress
 from .spec import FetchProgress, FetchResult, FetchSpec
 
 

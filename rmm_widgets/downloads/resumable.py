@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from ..file_records import FileProgress
 from ..names import is_commit
-from ..types import FileProgress
 from .cache import find_snapshot
 from .deletion import delete_snapshot
 from .layout import CacheLayout

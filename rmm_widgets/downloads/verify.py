@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ..errors import DownloadCancelledError
-from ..types import CheckMethod, FileCheck
+from ..file_records import CheckMethod, FileCheck
 from .cache import Snapshot
 from .contents import files_below, linked_digest
 from .copies import OTHER_WEIGHTS

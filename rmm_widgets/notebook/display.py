@@ -23,8 +23,9 @@ from ..commands.views import (
 )
 from ..disk_records import DiskUsage, PruneReport
 from ..errors import RMMError
+from ..file_records import VerifyReport
 from ..runtime.entry import ModelDescription
-from ..types import HubModel, ModelInfo, Statistics, VerifyReport
+from ..types import HubModel, ModelInfo, Statistics
 from .fallback import bundle
 
 if TYPE_CHECKING:

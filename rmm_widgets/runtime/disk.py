@@ -6,8 +6,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..file_records import FileProgress
 from ..lifecycle.states import Stage
-from ..types import FileProgress, ModelDownloadProgress, ModelStatus
+from ..types import ModelDownloadProgress, ModelStatus
 from .entry import Entry
 from .threads import CoroutineThread
 

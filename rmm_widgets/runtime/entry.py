@@ -12,18 +12,10 @@ import msgspec
 
 from ..base_model import BaseModel
 from ..errors import IntegrityError, InvalidModelInfoError, ModelNotAvailableError, RMMError
+from ..file_records import FileListing
 from ..health import HealthTracker
 from ..lifecycle.states import ModelState, Stage, public_status
-from ..types import (
-    FileListing,
-    FrozenDict,
-    ModelDownloadProgress,
-    ModelHealth,
-    ModelInfo,
-    ModelInstance,
-    ModelStatus,
-    freeze,
-)
+from ..types import FrozenDict, ModelDownloadProgress, ModelHealth, ModelInfo, ModelInstance, ModelStatus, freeze
 from ..workers.api import Worker
 
 if TYPE_CHECKING:

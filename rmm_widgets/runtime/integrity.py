@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import IntegrityError, ModelNotAvailableError
+from ..file_records import VerifyReport
 from ..lifecycle.states import FETCHING, Stage
-from ..types import VerifyReport
 from .entry import Damage, Entry
 
 if TYPE_CHECKING:

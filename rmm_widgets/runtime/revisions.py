@@ -14,9 +14,10 @@ import msgspec
 
 from .. import names
 from ..errors import DownloadError, RevisionNotFoundError
+from ..file_records import FileListing
 from ..lifecycle.effects import Decision
 from ..lifecycle.states import Stage
-from ..types import FileListing, ModelInfo, UpdateOffer
+from ..types import ModelInfo, UpdateOffer
 from .entry import Entry
 
 if TYPE_CHECKING:

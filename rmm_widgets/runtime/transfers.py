@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DownloadTimeoutError, RevisionNotFoundError
+from ..file_records import FileProgress
 from ..lifecycle.effects import Announce
 from ..lifecycle.states import Stage
-from ..types import FileProgress, ModelDownloadProgress, ModelEventType, ModelInfo, ModelStatus
+from ..types import ModelDownloadProgress, ModelEventType, ModelInfo, ModelStatus
 from .bus import Listener
 from .entry import Entry
 from .threads import CoroutineThread

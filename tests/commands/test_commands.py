@@ -19,9 +19,10 @@ from rmm_widgets.commands.spec import CommandResult, Context, JobListing, Listin
 from rmm_widgets.commands.table import TABLE
 from rmm_widgets.disk_records import DiskUsage, PruneReport
 from rmm_widgets.errors import InvalidCommandError, LoadError, ModelNotRegisteredError, RMMError
+from rmm_widgets.file_records import VerifyReport
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.runtime.job import Job
-from rmm_widgets.types import ModelHealth, ModelInfo, ModelInstance, ModelStatus, Statistics, VerifyReport
+from rmm_widgets.types import ModelHealth, ModelInfo, ModelInstance, ModelStatus, Statistics
 
 from .custom import Echo, info
 

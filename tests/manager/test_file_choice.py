@@ -14,9 +14,10 @@ from rmm_widgets.demo.faults import Fault
 from rmm_widgets.demo.server import DemoHub
 from rmm_widgets.downloads.listing import SUMMARY_KEY, SUMMARY_NAMES
 from rmm_widgets.errors import HubUnavailableError, InvalidModelInfoError, ModelNotRegisteredError
+from rmm_widgets.file_records import FileListing
 from rmm_widgets.hub import requests
 from rmm_widgets.manager import ModelManager
-from rmm_widgets.types import FileListing, ModelInfo, ModelType
+from rmm_widgets.types import ModelInfo, ModelType
 
 from ..downloads.fetching import content, wait_until
 from .models import info

@@ -13,7 +13,7 @@ import rmm_widgets
 PACKAGE = Path(rmm_widgets.__file__).parent
 
 LAYERS: list[set[str]] = [
-    {"errors", "names", "types", "disk_records"},
+    {"errors", "names", "types", "disk_records", "file_records"},
     {"lifecycle", "base_model"},
     {"registry"},
     {"downloads"},
@@ -25,6 +25,7 @@ LAYERS: list[set[str]] = [
     {"manager_reading", "manager_settings"},
     {"manager_lifetime"},
     {"manager_files"},
+    {"manager_downloads"},
     {"manager"},
     {"default_manager"},
     {"commands"},

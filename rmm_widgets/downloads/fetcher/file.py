@@ -10,7 +10,7 @@ import threading
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from ...types import FileState
+from ...file_records import FileState
 from ..digest import Fingerprint
 from ..layout import CacheLayout
 from ..locks import ContentLock

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...types import FileState
+from ...file_records import FileState
 from ..layout import QUARANTINE_SUFFIX, CacheLayout
 from ..locks import ContentLock
 from ..plan import PlannedFile

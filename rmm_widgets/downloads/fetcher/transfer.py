@@ -22,7 +22,8 @@ from ...errors import (
     DownloadTimeoutError,
     IntegrityError,
 )
-from ...types import DownloadPhase, FileProgress
+from ...file_records import FileProgress
+from ...types import DownloadPhase
 from ..digest import SHA256_LENGTH
 from ..layout import CacheLayout
 from ..plan import DownloadPlan, PlannedFile, plan_download
