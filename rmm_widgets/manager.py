@@ -227,7 +227,13 @@ class ModelManager(ManagerDownloads, ManagerReading):
                 entry.options = LoadOptions(isolation=chosen, device=device, config=given)
             return self._job(decision, "load", model_id)
 
-        return self._call(start)
+        try:
+            return self._call(start)
+        except ModelNotAvailableError as error:
+            # Here, in the caller's own thread: it reads the disk.
+            told = self._engine.disk.missing_text(self._engine.entry(model_id))
+            error.hint = " ".join(filter(None, (error.hint, told)))
+            raise
 
     def cancel_load(self, model_id: str) -> bool:
         """End a load that waits or runs; False where there is none."""

@@ -22,7 +22,7 @@ from .plan import TreeEntry
 from .selection import choose_files
 from .spec import MAX_FILES
 
-__all__ = ["Choice", "Unfinished", "discard_unfinished", "files_on_disk", "find_unfinished"]
+__all__ = ["Choice", "Unfinished", "discard_unfinished", "files_on_disk", "find_unfinished", "missing_files"]
 
 
 class Unfinished(msgspec.Struct, frozen=True):
@@ -91,6 +91,19 @@ def files_on_disk(
         ignore_patterns=choice.ignore_patterns,
     )
     return [_whole_file(found.path, path) for path in sorted(found.files)[:MAX_FILES]] if found else []
+
+
+def missing_files(cache_dir: str | Path, repo_id: str, revision: str | None, choice: Choice = _AUTOMATIC) -> list[str]:
+    """The chosen files that are not on disk, by name; empty where nothing tells which files there are.
+
+    Raises:
+        ValueError: `repo_id` or `revision` is malformed.
+    """
+    layout = CacheLayout(cache_dir, repo_id)
+    for commit in _commits(layout, revision):
+        if chosen := _chosen(layout, commit, choice):
+            return sorted(path for path, entry in chosen.items() if not layout.has_file(commit, path, entry.size))
+    return []
 
 
 def discard_unfinished(

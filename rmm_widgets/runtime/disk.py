@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Disk"]
 
+NAMED_FILES = 5
+"""Missing files that an error names; the rest is counted."""
+
 AVAILABLE_PATIENCE = 0.25
 """Seconds that registering a custom model waits for its `is_available`."""
 
@@ -82,6 +85,20 @@ class Disk:
             return []
         where = self.whereabouts(entry)
         return await self._engine.in_thread(lambda: files_on_disk(*where), "disk")
+
+    def missing_text(self, entry: Entry) -> str:
+        """Which files are missing, in words for a hint; empty where nobody knows. Reads the disk."""
+        from ..downloads.resumable import missing_files
+
+        if entry.custom:
+            return ""
+        try:
+            missing = missing_files(*self.whereabouts(entry))
+        except OSError:
+            return ""
+        more = len(missing) - NAMED_FILES
+        named = ", ".join(missing[:NAMED_FILES]) + (f" and {more} more" if more > 0 else "")
+        return f"Missing on disk: {named}." if missing else ""
 
     def whereabouts(self, entry: Entry) -> tuple[Path, str, str | None, Choice]:
         """Cache, repository, revision and choice of files, as `downloads.resumable` takes them."""

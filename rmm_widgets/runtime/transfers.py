@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DownloadTimeoutError, RevisionNotFoundError
+from ..errors import DownloadTimeoutError, HubUnavailableError, RevisionNotFoundError
 from ..file_records import FileProgress
 from ..lifecycle.effects import Announce
 from ..lifecycle.states import Stage
@@ -132,6 +132,9 @@ class Transfers:
             await work
         except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001 - whatever it is, the job must end with it
             ended = error
+            if isinstance(error, HubUnavailableError):
+                told = await engine.in_thread(lambda: engine.disk.missing_text(entry), "disk")
+                error.hint = " ".join(filter(None, (error.hint, told)))
             # Told to stop once more: the numbers are not worth a wait.
             with contextlib.suppress(asyncio.CancelledError):
                 await engine.disk.look_for_unfinished(entry)

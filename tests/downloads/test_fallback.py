@@ -255,14 +255,14 @@ def test_D15_a_storage_that_goes_silent_is_a_stall(xet_hub: DemoHub, cache: Path
     assert not list(CacheLayout(cache, REPO).blobs.glob("*.rmm-hub"))
 
 
-def test_D06_space_for_the_whole_file_is_asked_first(xet_hub: DemoHub, small_disk: Path) -> None:
+def test_D6_space_for_the_whole_file_is_asked_first(xet_hub: DemoHub, small_disk: Path) -> None:
     xet_hub.add(REPO, {FILE: content(9 * MIB)})
     with pytest.raises(DiskFullError, match=r"needs 9\.4 MB, has 8\.4 MB"):
         run(large(xet_hub, small_disk / "cache"))
     assert xorbs(xet_hub) == 0
 
 
-def test_D07_a_disk_that_fills_up_meanwhile(xet_hub: DemoHub, small_disk: Path, no_waits: None) -> None:
+def test_D7_a_disk_that_fills_up_meanwhile(xet_hub: DemoHub, small_disk: Path, no_waits: None) -> None:
     xet_hub.add(REPO, {FILE: content(6 * MIB)})
     cache, ballast = small_disk / "cache", small_disk / "ballast"
     xet_hub.inject(Fault(path="/xorbs/*", latency=0.5))
@@ -322,7 +322,7 @@ def test_D18_cancel_ends_the_child_at_once(xet_hub: DemoHub, cache: Path) -> Non
     assert_whole(cache)
 
 
-def test_D01_a_killed_child_is_started_again(xet_hub: DemoHub, cache: Path) -> None:
+def test_D1_a_killed_child_is_started_again(xet_hub: DemoHub, cache: Path) -> None:
     records: list[FetchProgress] = []
 
     async def main() -> None:
@@ -365,7 +365,7 @@ def test_a_child_that_is_always_killed_is_told(xet_hub: DemoHub, cache: Path, no
     assert len(killed) == 3
 
 
-def test_D01_the_child_dies_with_the_fetch_process(xet_hub: DemoHub, cache: Path) -> None:
+def test_D1_the_child_dies_with_the_fetch_process(xet_hub: DemoHub, cache: Path) -> None:
     async def main() -> psutil.Process:
         async with fetch_client() as client:
             task = await begin(xet_hub, client, large(xet_hub, cache), [])
@@ -387,7 +387,7 @@ def test_D01_the_child_dies_with_the_fetch_process(xet_hub: DemoHub, cache: Path
     assert_whole(cache)
 
 
-def test_D01_a_fetch_outlives_its_process(xet_hub: DemoHub, cache: Path) -> None:
+def test_D1_a_fetch_outlives_its_process(xet_hub: DemoHub, cache: Path) -> None:
     records: list[FetchProgress] = []
 
     async def main() -> None:
@@ -404,7 +404,7 @@ def test_D01_a_fetch_outlives_its_process(xet_hub: DemoHub, cache: Path) -> None
 
 
 @pytest.mark.slow
-def test_D18_D01_cancels_and_kills_at_any_moment(xet_hub: DemoHub, cache: Path) -> None:
+def test_D18_D1_cancels_and_kills_at_any_moment(xet_hub: DemoHub, cache: Path) -> None:
     seed = random.randrange(1 << 30)
     print("seed", seed)
     chance = random.Random(seed)

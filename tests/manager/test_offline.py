@@ -13,9 +13,10 @@ import pytest
 from huggingface_hub import constants
 
 from rmm_widgets.demo.server import DemoHub
-from rmm_widgets.errors import HubUnavailableError
+from rmm_widgets.errors import HubUnavailableError, ModelNotAvailableError
 from rmm_widgets.manager import ModelManager
 
+from ..downloads.fetching import content
 from .conftest import DIGITS
 from .models import info
 
@@ -102,3 +103,27 @@ def test_D17_offline_mode_asks_nothing_and_says_how_to_leave_it(
         assert "offline mode is on (HF_HUB_OFFLINE)" in error.message
         assert "Unset HF_HUB_OFFLINE" in error.hint
     assert hub.requests == []
+
+
+def test_D17_a_half_model_is_refused_with_what_is_missing(
+    make_manager: Callable[..., ModelManager], empty_hub: DemoHub
+) -> None:
+    files = {"config.json": b"{}", "model.safetensors": content(300_000), "vocab.txt": b"a b"}
+    empty_hub.add("rmm-demo/half", files)
+    manager = make_manager(endpoint=empty_hub.url, enable_auto_download=False)
+    manager.register_model(info("half", repo_id="rmm-demo/half"))
+    folder = manager.download_model("half").result(60)
+    for name in ("model.safetensors", "vocab.txt"):
+        (folder / name).resolve().unlink()
+        (folder / name).unlink()
+    manager.close()
+
+    empty_hub.offline = True
+    manager = make_manager(endpoint=empty_hub.url, enable_auto_download=False)
+    with pytest.raises(ModelNotAvailableError) as caught:
+        manager.load_model("half")
+    assert "Missing on disk: model.safetensors, vocab.txt." in caught.value.hint
+    manager.enable_auto_download = True
+    error = manager.load_model("half").exception(60)
+    assert isinstance(error, HubUnavailableError)
+    assert "Missing on disk: model.safetensors, vocab.txt." in error.hint

@@ -99,9 +99,9 @@ class Service:
 
 def main() -> None:
     """Serve the process that started this one."""
-    die_with_parent()
-    be_nice()
     signal.signal(signal.SIGTERM, _exit)
+    die_with_parent(signal.SIGTERM)  # with time to write down what has arrived
+    be_nice()
     # Stray prints must not get between the replies.
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -18,11 +18,11 @@ def be_nice() -> None:
             os.nice(NICENESS)
 
 
-def die_with_parent() -> None:
-    """Be killed when the thread that started this process ends (Linux; elsewhere stdin's end tells)."""
+def die_with_parent(how: signal.Signals = signal.SIGKILL) -> None:
+    """Get a signal when the thread that started this process ends (Linux; elsewhere stdin's end tells)."""
     if not sys.platform.startswith("linux"):
         return
     import ctypes
 
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, how, 0, 0, 0)
