@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rmm_widgets.demo.faults import Fault
+from rmm_widgets.demo.server import DemoHub
 from rmm_widgets.downloads.fetcher.crew import FIRST, WINDOW, Crew
+from rmm_widgets.downloads.fetcher.transfer import Transfer
+from rmm_widgets.downloads.spec import FetchProgress
+
+from .fetching import MIB, REPO, assert_intact, content, spec
 
 TICK = 0.06
 MOST = 64
@@ -65,6 +72,23 @@ def test_a_server_that_asks_for_less_gets_less_for_a_while() -> None:
         now = 1.0 + step * TICK
         crew.measure(now, int(step * TICK * 1e8), 0.0, has_work=True)
         assert crew.size <= FIRST // 2 or now >= 31.0
+
+
+def test_a_real_server_that_limits_each_connection_gets_more_of_them(
+    no_leaks: None, empty_hub: DemoHub, cache: Path
+) -> None:
+    empty_hub.add(REPO, {"model.safetensors": content(64 * MIB)})
+    empty_hub.inject(Fault(path="model.safetensors", origin="cdn", rate=2 * MIB))
+    most = 0
+
+    def watch(_record: FetchProgress) -> None:
+        nonlocal most
+        most = max([most, *(file.connections for file in transfer.files())])
+
+    transfer = Transfer(spec(empty_hub, cache), watch)
+    transfer.run()
+    assert_intact(cache)
+    assert most > FIRST
 
 
 @given(st.integers(1, 100), st.lists(st.tuples(st.floats(0.0, 1.0), st.integers(0, 10**9)), max_size=200))
