@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from rmm_widgets.demo.server import MEMBER_TOKEN, STRANGER_TOKEN
 
 CANARY = "hf_canaryCANARYcanary0123456789"
 """A token that only tests give out; every test may use it."""
+_CHUNK = 4 << 20
 TOKENS = (MEMBER_TOKEN, STRANGER_TOKEN, CANARY)
 
 
@@ -19,14 +19,21 @@ def files_with_tokens(folders: Iterable[Path]) -> Iterator[tuple[Path, str]]:
     for folder in folders:
         for parent, _, names in os.walk(folder):
             for path in (Path(parent) / name for name in names):
-                yield from ((path, token) for token in TOKENS if _holds(path, token.encode()))
+                yield from ((path, token) for token in _tokens_in(path))
 
 
-def _holds(path: Path, text: bytes) -> bool:
+def _tokens_in(path: Path) -> list[str]:
     if path.is_symlink() or not path.is_file():
-        return False
+        return []
+    found: set[str] = set()
+    overlap = max(map(len, TOKENS))
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return content.find(text) >= 0
-    except (OSError, ValueError):  # not to be read by us, or empty
-        return False
+        with path.open("rb") as file:
+            tail = b""
+            while chunk := file.read(_CHUNK):
+                text = tail + chunk
+                found |= {token for token in TOKENS if token.encode() in text}
+                tail = chunk[-overlap:]
+    except OSError:  # not to be read by us
+        return []
+    return [token for token in TOKENS if token in found]

@@ -228,8 +228,9 @@ class CacheLayout:
         Raises:
             OSError: The disk refused; nothing is left of it.
         """
+        names.check_digest(digest)
         blobs = self._opened(self.blobs)
-        blobs.write(names.check_digest(digest), content, blobs, self.unfinished.temporary(digest))
+        blobs.write(digest, content, blobs, self.unfinished.temporary(digest))
         there = blobs.stat(digest)
         if there is None:
             raise FileNotFoundError(errno.ENOENT, "it was removed at once", digest)
@@ -237,7 +238,8 @@ class CacheLayout:
 
     def adopt_blob(self, digest: str, path: Path) -> None:
         """Give finished content that lies elsewhere on this disk its place."""
-        self._opened(self.blobs).take(path, names.check_digest(digest))
+        names.check_digest(digest)
+        self._opened(self.blobs).take(path, digest)
 
     def write_quarantine(self, digest: str, content: bytes | memoryview) -> None:
         """Keep bytes that should have been this content and are not."""
@@ -255,7 +257,8 @@ class CacheLayout:
             DownloadError: A folder of the cache is a link.
             OSError: The cache cannot be written.
         """
-        there = self._opened(self.blobs).stat(names.check_digest(digest), follow=True)
+        names.check_digest(digest)
+        there = self._opened(self.blobs).stat(digest, follow=True)
         if there is None or not all(self._link(commit, path, digest) for path in paths):
             self._place_files(commit, paths, digest)
 
@@ -293,7 +296,8 @@ class CacheLayout:
             DownloadError: The lock file, or a folder on the way to it, is a link.
             OSError: The lock file cannot be made.
         """
-        return take_lock(self._opened(self.locks), f"{names.check_digest(digest)}.lock")
+        name = f"{names.check_digest(digest)}.lock"  # before the folder is made
+        return take_lock(self._opened(self.locks), name)
 
     @contextmanager
     def locked(self, digest: str) -> Generator[bool]:

@@ -41,7 +41,8 @@ GRACE = 2.0
 """Seconds between asking work to stop and ending its worker."""
 _CALLBACK_GRACE = 5.0
 _EXIT_GRACE = 0.5
-_CPU_MOVED = 0.02
+_CPU_SHARE = 0.1
+"""Share of a core from which a worker counts as computing; waiting for the interpreter's lock takes a little, too."""
 
 
 Outcome = Reply | Unsent | Exit
@@ -331,7 +332,7 @@ class WorkerHandle:
     def _unanswered(self, cpu_before: float | None, waited: float) -> Probe:
         """A worker that does not answer but uses its processor holds the interpreter's lock: busy, not sick."""
         cpu_now = self._link.cpu_seconds()
-        moved = cpu_before is not None and cpu_now is not None and cpu_now - cpu_before >= _CPU_MOVED
+        moved = cpu_before is not None and cpu_now is not None and cpu_now - cpu_before >= _CPU_SHARE * waited
         since = min(self._work_since.values(), default=math.inf)
         return Probe(
             healthy=None if moved else False,
