@@ -16,8 +16,10 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 import threading
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +36,10 @@ HAS_DESCRIPTORS = (
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FILE = _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
+LOOK_EVERY = 0.05
+"""Seconds after which it is looked again whether an open folder is still there."""
 _COPY = 1 << 20
+_SYNC_FILE_RANGE_WRITE = 2
 
 
 class Descriptor:
@@ -43,13 +48,14 @@ class Descriptor:
     Closing takes effect at once for those who come later, and for the system when the last one is out.
     """
 
-    __slots__ = ("_guard", "_is_closed", "_number", "_users")
+    __slots__ = ("_guard", "_is_closed", "_is_left", "_number", "_users")
 
     def __init__(self, number: int) -> None:
         self._number = number
         self._users = 0
         self._is_closed = False
         self._guard = threading.Lock()
+        self._is_left = threading.Condition(self._guard)
 
     def __enter__(self) -> int:
         with self._guard:
@@ -64,6 +70,8 @@ class Descriptor:
         with self._guard:
             self._users -= 1
             is_last = self._is_closed and not self._users
+            if is_last:
+                self._is_left.notify_all()
         if is_last:
             os.close(self._number)
 
@@ -84,6 +92,11 @@ class Descriptor:
             is_unused = not self._users
         if is_unused:
             os.close(self._number)
+
+    def is_left_within(self, seconds: float) -> bool:
+        """Whether everybody who uses it is out by then, once it is closed."""
+        with self._guard:
+            return self._is_left.wait_for(lambda: not self._users, seconds)
 
 
 class Folder:
@@ -293,6 +306,7 @@ class OpenFolders:
     def __init__(self, top: Path) -> None:
         self._top = top
         self._folders: dict[Path, Folder] = {}
+        self._looked: dict[Path, float] = {}
         self._is_closed = False
         self._guard = threading.RLock()
 
@@ -306,9 +320,13 @@ class OpenFolders:
             DownloadError: It, or one above it, is a link.
             OSError: It cannot be opened or made, or `close` was called.
         """
+        known = self._folders.get(path)  # without the guard: many threads come here for every file
+        if known is not None and time.monotonic() < self._looked.get(path, 0.0) + LOOK_EVERY:
+            return known
         with self._guard:
             if self._is_closed:
                 raise OSError(errno.EBADF, "it is no longer used", str(path))
+            self._looked[path] = time.monotonic()
             folder = self._folders.get(path)
             if folder is None or not folder.is_there:
                 if folder is not None:
@@ -320,6 +338,9 @@ class OpenFolders:
                 self._folders[path] = folder
             return folder
 
+    def __len__(self) -> int:
+        return len(self._folders)
+
     def close(self) -> None:
         """Let go of all folders, for good; safe to call twice."""
         with self._guard:
@@ -329,7 +350,28 @@ class OpenFolders:
             self._folders.clear()
 
 
+def _find_sync_file_range() -> Callable[[int, int, int, int], int] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    try:
+        function = ctypes.CDLL(None).sync_file_range
+    except (OSError, AttributeError):
+        return None
+    function.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+    function.restype = ctypes.c_int
+    return function
+
+
+_sync_file_range = _find_sync_file_range()
 _NO_BASE: contextlib.nullcontext[None] = contextlib.nullcontext()
+
+
+def start_write_back(file: int) -> None:
+    """Have the system begin to write an open file to disk, without waiting for it; only Linux knows how."""
+    if _sync_file_range is not None:
+        _sync_file_range(file, 0, 0, _SYNC_FILE_RANGE_WRITE)
 
 
 def write_all(file: int, content: bytes | memoryview) -> None:

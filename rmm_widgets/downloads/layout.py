@@ -50,6 +50,8 @@ __all__ = [
 STAGING_SUFFIX = ".rmm-hub"
 
 TREE_FORMAT = 1
+_MOST_FOLDERS = 64
+"""Folders that are kept open; those of a repository with more are opened for each file."""
 _MAX_TREE = 256 << 20
 _MAX_REF = 1 << 10
 _NO_LINKS = frozenset([errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS])
@@ -338,7 +340,10 @@ class CacheLayout:
         *folders, name = path.split("/")
         if {"", ".", ".."}.intersection((*folders, name)):
             raise ValueError(f"{path!r} would leave its folder")
-        return self._opened(self.snapshot(commit)).descend(folders, make=True), name
+        place = self.snapshot(commit)
+        if not folders or len(self._folders) < _MOST_FOLDERS:
+            return self._opened(place.joinpath(*folders)).descend((), make=True), name
+        return self._opened(place).descend(folders, make=True), name
 
     def _link(self, commit: str, path: str, digest: str) -> bool:
         """Make or replace a link to a blob; False where this file system has none."""

@@ -21,6 +21,9 @@ class Ranges:
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return zip(self._starts, self._ends, strict=True)
 
+    def __len__(self) -> int:
+        return len(self._starts)
+
     def add(self, start: int, end: int) -> None:
         """Add `[start, end)`; an empty range changes nothing."""
         if start >= end:
@@ -39,19 +42,21 @@ class Ranges:
         """Bytes from 0 up to the first gap."""
         return self._ends[0] if self._starts and self._starts[0] == 0 else 0
 
+    def gaps(self, start: int, end: int) -> list[tuple[int, int]]:
+        """What is missing of `[start, end)`, in order."""
+        found: list[tuple[int, int]] = []
+        at = bisect_right(self._ends, start)
+        while start < end:
+            begins = self._starts[at] if at < len(self._starts) else end
+            if start < begins:
+                found.append((start, min(begins, end)))
+            start = self._ends[at] if at < len(self._ends) else end
+            at += 1
+        return found
+
     def missing(self, size: int) -> list[tuple[int, int]]:
         """The gaps in `[0, size)`, in order."""
-        gaps: list[tuple[int, int]] = []
-        position = 0
-        for start, end in self:
-            if start >= size:
-                break
-            if position < start:
-                gaps.append((position, start))
-            position = end
-        if position < size:
-            gaps.append((position, size))
-        return gaps
+        return self.gaps(0, size)
 
 
 def segments(gaps: Iterable[tuple[int, int]], length: int) -> list[tuple[int, int]]:

@@ -36,6 +36,8 @@ PARTIAL_SUFFIX = ".rmm-part"
 SIDECAR_SUFFIX = f"{PARTIAL_SUFFIX}.json"
 TEMPORARY_SUFFIX = ".rmm-tmp"
 QUARANTINE_SUFFIX = ".rmm-bad"
+LEAVING_TIME = 1.0
+"""Seconds for a write that is under way to end before a file is left to others."""
 _JSON = ".json"
 _COPY = 1 << 20
 _in_use: set[str] = set()
@@ -262,9 +264,11 @@ class WorkingFile:
         self._has_sidecar = True
 
     def rest(self, have: tuple[tuple[int, int], ...]) -> None:
-        """Let go of the file and leave it to whoever comes next."""
+        """Let go of the file and leave it to whoever comes next, once nobody here writes to it any more."""
         self.file.close()
         try:
+            if not self.file.is_left_within(LEAVING_TIME):
+                return  # found under its present name once this process has ended
             with contextlib.suppress(OSError):  # what was saved last holds, and is found under this name too
                 if have:
                     blobs, working = self._files.folders.get(self._files.blobs, make=True), self._working()

@@ -22,12 +22,12 @@ __all__ = ["Snapshot", "actions", "only", "progress", "row", "summary", "take_sn
 _TRANSFERS = frozenset({"queued", "resolving", "downloading", "verifying", "paused", "cancelling", "partial"})
 """Stages whose progress is shown; the last numbers of what has ended are not news."""
 
-_KEPT: tuple[Action, ...] = ("resume", "discard")
-"""What fits where a download has stopped and some of it is on disk."""
+_AGAIN: tuple[Action, ...] = ("download", "discard")
+"""What fits where a download has failed or was cancelled and some of it is on disk; one that was cut off resumes."""
 
 _ACTIONS: Mapping[str, tuple[Action, ...]] = {
     "registered": ("download",),
-    "partial": _KEPT,
+    "partial": ("resume", "discard"),
     "queued": ("pause", "cancel"),
     "resolving": ("pause", "cancel"),
     "downloading": ("pause", "cancel"),
@@ -96,7 +96,9 @@ def actions(description: ModelDescription) -> tuple[Action, ...]:
             return ("unload",)  # its worker is still there, as after an unload that failed
         if description.on_disk:
             return ("load",)
-        return _KEPT if description.partial_bytes else ("download",)
+        return _AGAIN if description.partial_bytes else ("download",)
+    if description.stage_word == "partial" and description.given_up:
+        return _AGAIN
     return _ACTIONS.get(description.stage_word, ())
 
 

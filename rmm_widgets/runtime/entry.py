@@ -56,6 +56,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     size_on_disk: int
     partial_bytes: int
     """Bytes that are kept of a download that has not ended and does not run."""
+    given_up: bool
+    """The download that they are of was cancelled, not cut off."""
     memory_bytes: int
     device: str
     placement: str
@@ -128,6 +130,8 @@ class Entry:
     damage: Damage | None = None
     """What is wrong with the files, until they were fetched again."""
     unfinished: Unfinished | None = None
+    given_up: bool = False
+    """Its last download was cancelled, so that going on with it is a new one."""
     freed_bytes: int = 0
     """What the last discard of a download freed."""
     progress: ModelDownloadProgress | None = None
@@ -198,6 +202,7 @@ class Entry:
             error=failure.reason if failure else "",
             hint=failure.hint if failure else "",
             size_on_disk=self.size_on_disk,
+            given_up=self.given_up,
             partial_bytes=self.unfinished.downloaded_bytes if self.unfinished and state.stage in _AT_REST else 0,
             memory_bytes=self.memory_bytes if alive else 0,
             device=self.device if alive else "",

@@ -97,12 +97,13 @@ class Transfers:
         """Keep the shown progress in step with what is about to be announced."""
         match effect.type, effect.action:
             case ModelEventType.DOWNLOAD_START, _:
-                entry.progress = None
+                entry.progress, entry.given_up = None, False
                 self._show(entry, "queued")
             case ModelEventType.DOWNLOAD_COMPLETE, _:
                 self._show_end(entry, ModelStatus.DOWNLOADED, None)
                 self._engine.revisions.ended(entry, done=True)
             case ModelEventType.DOWNLOAD_ERROR, "download_cancelled":
+                entry.given_up = True
                 self._show_end(entry, ModelStatus.NOT_DOWNLOADED, "Download cancelled")
                 self._engine.revisions.ended(entry, done=False)
             case ModelEventType.DOWNLOAD_ERROR, "discard_failed":

@@ -107,7 +107,7 @@ def test_cancel_by_clicking_keeps_what_was_fetched(notebook: Notebook) -> None:
     expect(digits.get_by_role("button", name="Discard vit-digits", exact=True)).to_be_enabled()
     expect(digits).to_contain_text("not downloaded, partial")
     notebook.ask(QUICK)
-    digits.get_by_role("button", name="Resume vit-digits", exact=True).click()
+    digits.get_by_role("button", name="Download vit-digits", exact=True).click()
     expect(digits.get_by_role("button", name="Load vit-digits", exact=True)).to_be_enabled()
 
 

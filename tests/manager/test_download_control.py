@@ -157,7 +157,7 @@ def test_a_cancelled_download_is_shown_with_what_it_keeps(manager: ModelManager,
     name = begun(manager, hub)
     description = manager.describe(name)
     assert description.partial_bytes > MIB // 2
-    assert shown(manager, name) == ("partial", ("resume", "discard"))
+    assert shown(manager, name) == ("partial", ("download", "discard"))
     progress = take_snapshot(manager, "").progress[name]
     assert (progress.phase, progress.done, progress.total) == ("paused", description.partial_bytes, SIZE)
     assert (progress.rate, progress.eta) == (0, None)
@@ -187,7 +187,7 @@ def test_a_failed_download_can_be_resumed_or_discarded(manager: ModelManager, hu
     hub.rate = MIB
     assert manager.download_model(name).exception(60) is not None
     assert manager.get_model_status(name) is ModelStatus.ERROR
-    assert shown(manager, name) == ("error", ("resume", "discard"))
+    assert shown(manager, name) == ("error", ("download", "discard"))
     assert take_snapshot(manager, "").progress[name].done == manager.describe(name).partial_bytes > 0
     assert manager.discard_download(name).result(30) > 0
     assert manager.get_model_status(name) is ModelStatus.NOT_DOWNLOADED

@@ -106,7 +106,7 @@ def test_a_stopped_download_shows_its_part_and_is_discarded_by_a_message(
     (comm,) = comms
     comm.receive(command("cancel", "r1", model_id="model"))
     comm.wait(lambda _: row(comm, "model")["stage"] == "partial")
-    assert row(comm, "model")["actions"] == ["resume", "discard"]
+    assert row(comm, "model")["actions"] == ["download", "discard"]
     comm.wait(lambda _: comm.state()["_progress"].get("model", {}).get("phase") == "paused")
     comm.receive(command("discard", "r2", model_id="model"))
     comm.wait(lambda _: row(comm, "model")["stage"] == "registered")

@@ -21,7 +21,9 @@ HOLD = 5.0
 """Seconds until the next attempt after one that brought nothing; doubles each time."""
 LONGEST_HOLD = 60.0
 BUSY = 0.75
-"""Share of a core: a process that uses more is not waiting for the network."""
+"""Share of a core: a process that uses more is not waiting for the network. More threads are in its way then."""
+LEAST = 3
+"""Connections that a process without time to spare keeps."""
 
 
 class Crew:
@@ -71,6 +73,10 @@ class Crew:
             self.size, self._known = trial
             self._rest(now, self._hold)
             self._hold = min(LONGEST_HOLD, 2 * self._hold)
+            return
+        if load >= BUSY and self.size > LEAST:
+            self.size = max(LEAST, self.size // 2)
+            self._begin(now)
             return
         # A server may begin with a burst: where the line turns out slower than it seemed, nothing is known.
         is_due = now >= self._rests_until or rate < SLUMP * self._known

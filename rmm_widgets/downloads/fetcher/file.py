@@ -293,8 +293,8 @@ class FileTransfer:
             PartialClosedError: The job ended meanwhile.
         """
         partial, hasher = self.opened_parts()
-        partial.write(position, data)
-        hasher.feed(position, data)
+        if partial.write(position, data) == len(data):
+            hasher.feed(position, data)
 
     def opened_parts(self) -> tuple[Partial, PrefixHasher]:
         """The partial and the hasher that follows it."""

@@ -8,21 +8,27 @@ ever write to the same file, is told in `downloads.unfinished`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from ..digest import Fingerprint, new_hash
+from ..folders import start_write_back
 from ..layout import CacheLayout
 from ..plan import PlannedFile
 from ..ranges import Ranges
 
 SAVE_EVERY = 1 << 20
-"""Bytes that a kill may cost: the sidecar is written again whenever so many have arrived since."""
+"""Bytes that a kill may cost: the sidecar is written again whenever so many have arrived since; of two or more
+ranges half as many each."""
 SYNC_FROM = 8 << 20
 """Bytes from which a file is forced to disk before it gets its place; for thousands of small files
 that would take longer than the download, and the hash of a damaged one is found by a verification."""
+WRITE_BACK_EVERY = 8 << 20
+"""Bytes after which the system is asked to begin writing to disk; the fsync at the end waits for the rest."""
 _CHUNK = 1 << 20
 _HAS_POSITIONS = hasattr(os, "preadv") and hasattr(os, "pwrite")
 
@@ -44,7 +50,12 @@ class Partial:
         self._guard = threading.Lock()
         self._working = layout.unfinished.begin(planned.digest, planned.size)
         self._have = Ranges(self._working.have)
+        self._claimed = Ranges(self._working.have)
         self._saved = self._have.total
+        self._saving = threading.Lock()
+        """Held while the working file's name or record is changed; taken before the guard."""
+        self._behind = 0
+        self._sync: threading.Thread | None = None
         with self._working.file as file:
             if os.fstat(file).st_size > self.size:
                 os.ftruncate(file, self.size)
@@ -77,17 +88,48 @@ class Partial:
             OSError: The disk refused; what fitted is kept.
             PartialClosedError: The job ended meanwhile.
         """
+        # What is there, or is being written at this moment, is left alone: no byte of the file is ever
+        # written twice, so that none can change once it was hashed.
         with self._guard:
             self._check_open()
-            before = self._have.total
-            with self._working.file as file:
-                while data:
-                    written = _write_at(file, data, position)
-                    self._have.add(position, position + written)
-                    position, data = position + written, data[written:]
-            if self._have.total - self._saved >= SAVE_EVERY:
+            gaps = self._claimed.gaps(position, position + len(data))
+            for start, end in gaps:
+                self._claimed.add(start, end)
+        for start, end in gaps:
+            self._write(start, data[start - position : end - position])
+        if self._is_save_due() and self._saving.acquire(blocking=False):
+            try:
                 self._save()
-            return self._have.total - before
+            finally:
+                self._saving.release()
+        return sum(end - start for start, end in gaps)
+
+    def _is_save_due(self) -> bool:
+        # Where several ranges grow at once, each has grown by its part only.
+        return self._have.total - self._saved >= SAVE_EVERY * max(1, len(self._have) // 2)
+
+    def _write(self, position: int, data: memoryview) -> None:
+        while data:
+            try:
+                with nullcontext() if _HAS_POSITIONS else self._guard, self._working.file as file:
+                    written = _write_at(file, data, position)
+            except OSError:
+                self._check_open()
+                raise
+            with self._guard:
+                self._have.add(position, position + written)
+                self._behind += written
+                is_far_behind = self._behind >= WRITE_BACK_EVERY
+                if is_far_behind:
+                    self._behind = 0
+            if is_far_behind:
+                self._write_back()
+            position, data = position + written, data[written:]
+
+    def _write_back(self) -> None:
+        """Have the system begin to put on disk what was written, so that little is left to wait for at the end."""
+        with contextlib.suppress(OSError), self._working.file as file:
+            start_write_back(file)
 
     def read(self, position: int, buffer: memoryview) -> int:
         """Read back what was written. Returns the number of bytes, 0 at the end of the file.
@@ -113,7 +155,7 @@ class Partial:
 
     def close(self) -> None:
         """Let go of the file and keep it for the next try; safe to call twice."""
-        with self._guard:
+        with self._saving, self._guard:
             if not self._working.file.is_closed:
                 self._working.rest(tuple(self._have))
 
@@ -123,9 +165,19 @@ class Partial:
         Args:
             aside: Keep it in quarantine.
         """
-        with self._guard:
+        with self._saving, self._guard:
             if not self._working.file.is_closed:
                 self._working.discard(aside=aside)
+
+    def begin_sync(self) -> None:
+        """Force a large file to disk in a thread of its own while its last bytes are hashed; `publish` waits."""
+        if self.size >= SYNC_FROM:
+            self._sync = threading.Thread(target=self._force_to_disk, daemon=True)
+            self._sync.start()
+
+    def _force_to_disk(self) -> None:
+        with contextlib.suppress(OSError), self._working.file as file:  # `publish` does it again, and says why not
+            os.fsync(file)
 
     def publish(self, blob: Path) -> Fingerprint:
         """Give the finished, verified file its place in the folder of blobs. Returns what tells it from a later one.
@@ -134,7 +186,9 @@ class Partial:
             OSError: The disk refused.
             PartialClosedError: The job ended meanwhile.
         """
-        with self._guard:
+        if self._sync is not None:
+            self._sync.join()
+        with self._saving, self._guard:
             self._check_open()
             return self._working.publish(blob.name, sync=self.size >= SYNC_FROM)
 
@@ -147,11 +201,15 @@ class Partial:
             raise PartialClosedError
 
     def _save(self) -> None:
+        with self._guard:
+            if self._working.file.is_closed:
+                return
+            have, total = tuple(self._have), self._have.total
         try:
-            self._working.save(tuple(self._have))
+            self._working.save(have)
         except OSError:
             return  # the old one still holds, and only says less; a full disk shows at the next write
-        self._saved = self._have.total
+        self._saved = total
 
 
 class PrefixHasher:

@@ -227,7 +227,8 @@ class Worker:
             self._reject(file)
 
     def _verify(self, file: FileTransfer) -> None:
-        _, hasher = file.opened_parts()
+        partial, hasher = file.opened_parts()
+        partial.begin_sync()
         is_right = hasher.matches(self._control.stopping.is_set)
         self._control.check()
         if is_right:
