@@ -18,7 +18,6 @@ import os
 import stat
 import sys
 import threading
-import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,8 +35,6 @@ HAS_DESCRIPTORS = (
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FILE = _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
-LOOK_EVERY = 0.05
-"""Seconds after which it is looked again whether an open folder is still there."""
 _COPY = 1 << 20
 _SYNC_FILE_RANGE_WRITE = 2
 
@@ -306,7 +303,6 @@ class OpenFolders:
     def __init__(self, top: Path) -> None:
         self._top = top
         self._folders: dict[Path, Folder] = {}
-        self._looked: dict[Path, float] = {}
         self._is_closed = False
         self._guard = threading.RLock()
 
@@ -321,12 +317,11 @@ class OpenFolders:
             OSError: It cannot be opened or made, or `close` was called.
         """
         known = self._folders.get(path)  # without the guard: many threads come here for every file
-        if known is not None and time.monotonic() < self._looked.get(path, 0.0) + LOOK_EVERY:
+        if known is not None and known.is_there:
             return known
         with self._guard:
             if self._is_closed:
                 raise OSError(errno.EBADF, "it is no longer used", str(path))
-            self._looked[path] = time.monotonic()
             folder = self._folders.get(path)
             if folder is None or not folder.is_there:
                 if folder is not None:
