@@ -116,7 +116,7 @@ def _present_files(folder: Path) -> dict[str, int]:
     for parent, _, files in os.walk(folder):
         for name in files:
             path = Path(parent) / name
-            found[path.relative_to(folder).as_posix()] = path.stat().st_size if path.is_file() else -1
+            found[path.relative_to(folder).as_posix()] = _size(path)
     return dict(sorted(found.items()))
 
 
@@ -148,5 +148,13 @@ def _shards(index: Path) -> set[str]:
 
 
 def _stored_size(folder: Path, paths: Iterable[str]) -> int:
-    sizes = {os.path.realpath(folder / path): (folder / path).stat().st_size for path in paths}
+    sizes = {os.path.realpath(folder / path): max(0, _size(folder / path)) for path in paths}
     return sum(sizes.values())
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; -1 where there is none, as for a link that leads nowhere. It may go at any moment."""
+    try:
+        return path.stat().st_size if path.is_file() else -1
+    except OSError:
+        return -1

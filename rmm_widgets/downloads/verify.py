@@ -124,10 +124,10 @@ class _Checker:
         file = self._folder / path
         entry = (self._tree or {}).get(path)
         digest, method = self._expected(file, entry)
-        if not file.is_file():
+        fingerprint = _fingerprint(file)
+        if fingerprint is None:
             size = entry.size if entry is not None else 0
             return FileCheck(path=path, size=size, checked_by=method, state="missing")
-        fingerprint = Fingerprint.of(file.stat())
         if entry is not None and fingerprint.size != entry.size:
             return self._corrupt(path, digest, method, fingerprint)
         if digest is not None and (digest, fingerprint) in self._right:
@@ -208,6 +208,14 @@ class _Checker:
             self._on_bytes(read)
         if self._cancelled is not None and self._cancelled():
             raise DownloadCancelledError("The verification was cancelled.")
+
+
+def _fingerprint(file: Path) -> Fingerprint | None:
+    """Which file is there; None where there is none, or only a folder. It may go at any moment."""
+    try:
+        return Fingerprint.of(file.stat()) if file.is_file() else None
+    except OSError:
+        return None
 
 
 def fingerprints(folder: Path, paths: Iterable[str]) -> Mapping[str, Fingerprint | None]:

@@ -121,9 +121,10 @@ class Residents:
             await self._end(worker)
             machine.load_stopped(model_id, generation)
             engine.integrity.unloaded(entry)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the job must end with it
+        except Exception as raised:  # noqa: BLE001 - whatever it is, the job must end with it
             await self._end(worker)
             entry.worker = None
+            error = await self._cause(entry, raised)
             damaged = isinstance(error, IntegrityError)
             failure = engine.fail(entry, "download" if damaged else "load", error)
             machine.load_failed(model_id, generation, failure)
@@ -138,6 +139,18 @@ class Residents:
         finally:
             self._loads.pop(model_id, None)
             engine.settle(model_id)
+
+    async def _cause(self, entry: Entry, error: Exception) -> Exception:
+        """The error of a load, or that of its files where a verification has put them aside meanwhile."""
+        if entry.custom or isinstance(error, IntegrityError | ModelNotAvailableError):
+            return error
+        try:
+            found = await self._engine.in_thread(lambda: self._engine.disk.find(entry), "disk")
+        except (asyncio.CancelledError, OSError):
+            return error
+        if found is not None:
+            return error
+        return entry.damage.error if entry.damage is not None else _files_gone(entry)
 
     async def _end(self, worker: Worker | None) -> None:
         while worker is not None and not worker.exited.done():
@@ -204,11 +217,7 @@ class Residents:
         if entry.damage is not None:
             raise entry.damage.error
         if entry.snapshot is None:
-            raise ModelNotAvailableError(
-                f"The files of model {entry.info.model_id} are no longer all on disk",
-                model_id=entry.info.model_id,
-                hint="Download it again.",
-            )
+            raise _files_gone(entry)
         await self._engine.integrity.check_before_load(entry)
         return Path(entry.snapshot)
 
@@ -275,6 +284,14 @@ class Residents:
         engine.machine.worker_died(model_id, generation, engine.fail(entry, "crash", error))
         engine.integrity.unloaded(entry)
         engine.settle(model_id)
+
+
+def _files_gone(entry: Entry) -> ModelNotAvailableError:
+    return ModelNotAvailableError(
+        f"The files of model {entry.info.model_id} are no longer all on disk",
+        model_id=entry.info.model_id,
+        hint="Download it again.",
+    )
 
 
 def _death(model_id: str, exit_: Exit) -> WorkerDiedError:
