@@ -71,11 +71,6 @@ class Partial:
         with self._guard:
             return self._have.prefix()
 
-    @property
-    def is_complete(self) -> bool:
-        """True when no byte is missing."""
-        return self._have.total == self.size
-
     def missing(self) -> list[tuple[int, int]]:
         """The ranges still to fetch."""
         with self._guard:
