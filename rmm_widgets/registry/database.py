@@ -72,13 +72,22 @@ def version_of(stamp: int) -> int | None:
     return stamp if 0 < stamp <= 0xFFFF and stamp not in partly_zeroed else None
 
 
+def _read_version(connection: sqlite3.Connection) -> int | None:
+    stamp = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = version_of(stamp)
+    if version and stamp == version:
+        # Bytes put into the header or taken from it show another field here, and leave no readable table.
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return version
+
+
 def peek_version(path: Path) -> int | None:
     """The schema version of a file, without locks and without leaving a trace; None where it cannot be told."""
     # Through SQLite: opening and closing the file ourselves would drop the locks that this process holds on it.
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(uri, uri=True, factory=_Connection)) as connection:
-            return version_of(connection.execute("PRAGMA user_version").fetchone()[0])
+            return _read_version(connection)
     except sqlite3.Error:
         return None
 
@@ -185,7 +194,7 @@ class Database:
     def version(self) -> int | None:
         """Schema version; None where it cannot be told."""
         try:
-            return version_of(self._number("PRAGMA user_version"))
+            return _read_version(self._connection)
         except sqlite3.DatabaseError as error:
             if not is_damage(error, self.path):
                 raise

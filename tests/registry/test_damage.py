@@ -177,6 +177,25 @@ def test_L21_every_byte_of_the_database_header(at_rest: Path, quick_path: Path, 
         shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize("shift", [*range(1, 61), *range(-39, 0)])
+def test_L21_shifted_header_is_not_taken_for_a_newer_version(at_rest: Path, quick_path: Path, shift: int) -> None:
+    """Another of the header's numbers then stands where the version should."""
+    folder = quick_path / "data"
+    shutil.copytree(at_rest, folder)
+    data = bytearray((folder / DATABASE).read_bytes())
+    if shift > 0:
+        data[0:0] = bytes(shift)
+        data[:16] = b"SQLite format 3\0"
+        data[16:40] = (at_rest / DATABASE).read_bytes()[16:40]
+    else:
+        del data[20 : 20 - shift]
+    (folder / DATABASE).write_bytes(data)
+    report, models = look(folder)
+    assert report.damaged
+    assert ordered(models) == MODELS
+    shutil.rmtree(folder)
+
+
 def test_L21_damaged_database_is_kept_and_its_history_saved(at_rest: Path, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     shutil.copytree(at_rest, folder)
