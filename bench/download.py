@@ -1,13 +1,15 @@
 """Downloads beside huggingface_hub and curl: the same server, the same run, fresh caches, whole processes.
 
 Ours checks every hash and writes the Hub cache's layout; huggingface_hub writes the layout and checks sizes;
-curl only writes files. Wall time is from process start to its end, CPU is user and system time of the process,
-memory its peak (VmHWM). The clients take turns in random order; figures are medians.
+curl only writes files; dd, which forces zeros to the disk, shows what the disk alone takes. Wall time is from
+process start to its end, CPU is user and system time of the process, memory its peak (VmHWM). The clients take
+turns in random order; figures are medians.
 """
 
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import random
 import shutil
@@ -21,6 +23,7 @@ from pathlib import Path
 
 import msgspec
 
+import rmm_widgets
 from rmm_widgets.downloads.messages import Done, Failed, Start, decode_reply, encode_line
 from rmm_widgets.downloads.spec import FetchSpec
 
@@ -66,7 +69,7 @@ WORKLOADS = (
         ("hf", "curl"),
         (("wall", "hf", 0.6), ("cpu", "hf", 0.65)),
     ),
-    Workload("1 x 1 GiB, to disk", (1024 * MIB,), ("hf", "curl"), (("wall", "hf", 0.5),), to_disk=True),
+    Workload("1 x 1 GiB, to disk", (1024 * MIB,), ("hf", "curl", "dd"), (("wall", "hf", 0.5),), to_disk=True),
     Workload("2,000 x 50 kB", (50_000,) * 2000, ("hf", "curl"), (("wall", "hf", 0.15),)),
     Workload(
         "2,000 x 50 kB, 50 ms a request",
@@ -94,6 +97,8 @@ _QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
 def main(rounds: int, only: str = "") -> None:
+    # As pip leaves an installed package; with PYTHONDONTWRITEBYTECODE every start would compile it.
+    compileall.compile_dir(Path(rmm_widgets.__file__).parent, quiet=1)
     rows: list[str] = []
     for workload in WORKLOADS:
         if only in workload.name:
@@ -120,6 +125,7 @@ def _measure(workload: Workload, rounds: int) -> list[str]:
                 "hf": lambda folder: _huggingface_hub(endpoint, folder, 8),
                 "hf, 32 workers": lambda folder: _huggingface_hub(endpoint, folder, 32),
                 "curl": lambda folder: _curl(endpoint, files, folder),
+                "dd": lambda folder: _disk_alone(sum(workload.sizes), folder),
             }
             wanted = ["ours", *workload.peers]
             runs: dict[str, list[Run]] = {name: [] for name in wanted}
@@ -198,6 +204,12 @@ def _curl(endpoint: str, files: Mapping[str, Path], folder: Path) -> Run:
         (folder / name).parent.mkdir(exist_ok=True)
     command = ["curl", "-fsSZ", "--no-progress-meter", "--parallel-max", "32", "-K", str(listing)]
     return _whole(command, lambda _output: 0.0)
+
+
+def _disk_alone(size: int, folder: Path) -> Run:
+    """The disk's own time for as many bytes that are forced to it, without any download."""
+    command = ["dd", "if=/dev/zero", f"of={folder / 'file'}", "bs=1M", f"count={size // MIB}", "conv=fsync"]
+    return _whole([*command, "status=none"], lambda _output: 0.0)
 
 
 def _whole(command: list[str], peak: Callable[[str], float]) -> Run:

@@ -199,6 +199,12 @@ class CacheLayout:
                     sizes[entry.name] = entry.stat().st_size
         return sizes
 
+    def has_snapshot(self, commit: str) -> bool:
+        """Whether anything is shown of the commit."""
+        with contextlib.suppress(OSError), os.scandir(self.snapshot(commit)) as entries:
+            return next(entries, None) is not None
+        return False
+
     def has_file(self, commit: str, path: str, size: int) -> bool:
         """Whether the snapshot holds this file with this size."""
         return _size_of(self.snapshot(commit) / path) == size

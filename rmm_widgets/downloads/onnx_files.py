@@ -116,6 +116,8 @@ def _choose(parts: dict[str, list[_Onnx]]) -> dict[str, _Onnx]:
 
 def _owner(path: str, onnx: Collection[str]) -> str | None:
     """The ONNX file whose tensors this file holds: `model.onnx_data`, `model.onnx.data`, `model.bin`, ..."""
+    if not onnx:
+        return None
     end = path.lower().rfind(_SUFFIX) + len(_SUFFIX)
     if end >= len(_SUFFIX) and "/" not in path[end:] and path[:end] in onnx:
         return path[:end]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
 
 import msgspec
 
@@ -76,7 +75,7 @@ def _matches(path: str, patterns: Iterable[str]) -> bool:
 
 
 def _automatic(paths: Sequence[str]) -> dict[str, str]:
-    left_out = {path: "of git, not of the model" for path in paths if PurePosixPath(path).name in _OF_GIT}
+    left_out = {path: "of git, not of the model" for path in paths if path.rpartition("/")[2] in _OF_GIT}
     for step in _STEPS:
         left_out |= step([path for path in paths if path not in left_out])
     return left_out | spare_indexes(paths, left_out)

@@ -34,12 +34,14 @@ class Answer:
 
     Attributes:
         url: The address that answered, after redirects; it may be a secret.
+        origin: The origin of it.
     """
 
-    def __init__(self, response: Response, url: str, owner: Connections) -> None:
+    def __init__(self, response: Response, url: str, origin: Origin, owner: Connections) -> None:
         self._response = response
         self._owner = owner
         self.url = url
+        self.origin = origin
         self.status = response.status
 
     @property
@@ -66,7 +68,7 @@ class Answer:
     def close(self) -> None:
         """Keep the connection where the body was read to its end, else drop it."""
         if not self._response.close():
-            self._owner.drop(origin_of(self.url))
+            self._owner.drop(self.origin)
 
     def __enter__(self) -> Self:
         return self
@@ -117,9 +119,9 @@ class Connections:
             f"{host_of(url)} redirects more than {MAX_REDIRECTS} times.", hint="Check the endpoint address."
         )
 
-    def is_home(self, url: str) -> bool:
-        """True for an address of the Hub itself, False for one it sends clients to."""
-        return origin_of(url) == self._home
+    def is_home(self, answer: Answer) -> bool:
+        """True where the Hub itself answered, False where it sent us elsewhere."""
+        return answer.origin == self._home
 
     def abort(self) -> None:
         """End what is being read at once, from any thread; nothing can be asked afterwards."""
@@ -148,7 +150,7 @@ class Connections:
             kept = self._pool.get(origin)
             line = kept or self._add_line(origin, proxy)
             try:
-                answer = Answer(line.ask(url, {**headers, **own}), url, self)
+                answer = Answer(line.ask(url, {**headers, **own}), url, origin, self)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self.drop(origin)
                 # The server may have closed a kept connection meanwhile: that is no failure.

@@ -106,7 +106,7 @@ class HubReader:
 
     def refusal(self, answer: Answer) -> DownloadError:
         """The error for a final answer that is not what was asked for."""
-        if not self._connections.is_home(answer.url):
+        if not self._connections.is_home(answer):
             return HubUnavailableError(
                 f"{host_of(answer.url)}, to which the Hub redirects, answered HTTP {answer.status}.",
                 hint="Check the endpoint.",
@@ -196,7 +196,7 @@ class HubClient:
         except BaseException:
             answer.close()
             raise
-        if not self._connections.is_home(answer.url) and file.refusals < _REFUSALS_BEFORE_ASKING_EACH_TIME:
+        if not self._connections.is_home(answer) and file.refusals < _REFUSALS_BEFORE_ASKING_EACH_TIME:
             file.address = answer.url
         return answer
 
@@ -208,7 +208,7 @@ class HubClient:
         if answer.status in {200, 206}:
             return
         host = host_of(answer.url)
-        if not self._connections.is_home(answer.url):
+        if not self._connections.is_home(answer):
             if answer.status not in _ADDRESS_REFUSED:
                 raise Retry(f"{host} answered HTTP {answer.status}")
             if file.address in {None, asked_url}:  # else another thread has a new one already

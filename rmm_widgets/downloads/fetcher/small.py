@@ -138,7 +138,7 @@ class SmallFiles:
 
     def _look(self) -> None:
         sizes = self._layout.blob_sizes()
-        has_snapshot = self._layout.snapshot(self._commit).is_dir()
+        has_snapshot = self._layout.has_snapshot(self._commit)
         for file in self.files:
             file.has_quarantine = f"{file.digest}{QUARANTINE_SUFFIX}" in sizes
             file.is_present = sizes.get(file.digest) == file.size or (
