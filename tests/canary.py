@@ -11,13 +11,19 @@ from rmm_widgets.demo.server import MEMBER_TOKEN, STRANGER_TOKEN
 CANARY = "hf_canaryCANARYcanary0123456789"
 """A token that only tests give out; every test may use it."""
 _CHUNK = 4 << 20
+_OWN_SOURCE = tuple(str(Path("site-packages", "rmm_widgets", "demo", part)) for part in ("", "__pycache__"))
 TOKENS = (MEMBER_TOKEN, STRANGER_TOKEN, CANARY)
 
 
 def files_with_tokens(folders: Iterable[Path]) -> Iterator[tuple[Path, str]]:
-    """The files that hold one of the tokens, whatever else is in them. Links are not followed."""
+    """The files that hold one of the tokens, whatever else is in them. Links are not followed.
+
+    An installed demo hub is passed over: its own tokens stand in its source.
+    """
     for folder in folders:
         for parent, _, names in os.walk(folder):
+            if parent.endswith(_OWN_SOURCE):
+                continue
             for path in (Path(parent) / name for name in names):
                 yield from ((path, token) for token in _tokens_in(path))
 

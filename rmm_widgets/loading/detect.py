@@ -1,6 +1,6 @@
 """Which loader fits a folder, from its files alone: nothing is imported, no weights are opened.
 
-The table of what repositories are is `hub.identify`; here it meets what this package can load.
+The table of what repositories are is `hub.identify`; here it meets the loaders.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from ..hub.card import parse_card
 from ..hub.identify import Evidence, Identity, identify
 from ..types import ModelType
 from .files import list_files, read_optional_json, read_text
+from .loaders import all_loaders
 
 __all__ = ["Detection", "detect", "read_evidence"]
 
@@ -28,23 +29,15 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True):
         library: The Python library that the loader needs.
         model_type: What the repository seems to be; None where nothing tells.
         detail: The evidence, in a few words.
+        preload: Modules that the loader imports anyway.
     """
 
     loader: str
     library: str
     model_type: ModelType | None
     detail: str
+    preload: tuple[str, ...] = ()
 
-
-class _LoaderRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A loader takes a folder that has a file with one of these endings."""
-
-    loader: str
-    library: str
-    endings: tuple[str, ...]
-
-
-_LOADERS: tuple[_LoaderRule, ...] = (_LoaderRule(loader="onnxruntime", library="onnxruntime", endings=(".onnx",)),)
 
 _WEIGHTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("safetensors", (".safetensors",)),
@@ -67,13 +60,14 @@ def detect(folder: Path) -> Detection:
         raise ModelNotAvailableError("The model's folder is not on disk", hint="Download the model first.")
     evidence = read_evidence(folder)
     identity = identify(evidence)
-    for rule in _LOADERS:
-        if evidence.has(*rule.endings):
+    for loader in all_loaders():
+        if found := loader.match(evidence, identity):
             return Detection(
-                loader=rule.loader,
-                library=rule.library,
-                model_type=identity.model_type,
-                detail=", ".join(filter(None, [f"*{rule.endings[0]} files", identity.reason])),
+                loader=loader.name,
+                library=loader.library,
+                model_type=found.model_type,
+                detail=found.detail,
+                preload=loader.preload,
             )
     raise _unsupported(evidence, identity)
 

@@ -192,6 +192,7 @@ class Residents:
             config=thaw(entry.live_config),
             device=device,
             log_path=engine.logs.new(generation),
+            preload=detection.preload,
         )
         if isolation == "process":
             from ..workers.process import start_process_worker

@@ -27,6 +27,8 @@ class WorkerSpec(msgspec.Struct, frozen=True):
         config: The model's configuration, plain data.
         device: Where to run, or None for the loader's choice.
         log_path: File for what the worker prints, or None to drop it.
+        trusted: The user allowed this very commit to bring code or pickles.
+        preload: Modules that the loader needs anyway; a placement may have them imported beforehand.
     """
 
     model_id: str
@@ -37,6 +39,8 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     config: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     device: str | None = None
     log_path: str | None = None
+    trusted: bool = False
+    preload: tuple[str, ...] = ()
 
 
 class LoadReport(msgspec.Struct, frozen=True):

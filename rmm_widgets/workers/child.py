@@ -117,4 +117,6 @@ def _open(order: OpenRequest) -> Servable:
         return getattr(importlib.import_module(module), name)()
     from ..loading.loaders import open_servable
 
-    return open_servable(order.loader, model_id=order.model_id, model_type=order.model_type, path=order.path)
+    return open_servable(
+        order.loader, model_id=order.model_id, model_type=order.model_type, path=order.path, trusted=order.trusted
+    )

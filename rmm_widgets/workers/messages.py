@@ -21,6 +21,7 @@ class OpenRequest(msgspec.Struct, frozen=True, kw_only=True, tag="open"):
     model_type: str
     path: str
     generation: int
+    trusted: bool = False
 
 
 class LoadRequest(msgspec.Struct, frozen=True, kw_only=True, tag="load"):

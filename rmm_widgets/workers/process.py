@@ -204,6 +204,7 @@ class _ProcessLink:
                 model_type=self._spec.model_type,
                 path=self._spec.path,
                 generation=self._spec.generation,
+                trusted=self._spec.trusted,
             )
         )
         return log_start, kills

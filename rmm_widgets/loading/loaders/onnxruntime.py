@@ -7,7 +7,7 @@ does with its input is in `onnx/`.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -16,15 +16,17 @@ from typing import Any
 import numpy as np
 
 from ...errors import LoadCancelledError, ModelNotAvailableError, ModelNotLoadedError, RMMError
+from ...hub.identify import Evidence, Identity
 from ...types import ModelType
 from ..config import parse_config
 from ..dependencies import require
 from ..files import list_files
+from ..loader import Loader, Match, MemoryEstimate
 from ..servable import MAIN_METHOD, Loaded, ProbeAnswer
 from .onnx.model import OnnxModel
 from .onnx.session import Session
 
-__all__ = ["OnnxServable", "open_servable"]
+__all__ = ["LOADER", "OnnxLoader", "OnnxServable"]
 
 _MODULES = {
     ModelType.CAPTION_GENERATOR: "captions",
@@ -35,20 +37,47 @@ _MODULES = {
 }
 
 
-def open_servable(*, model_id: str, model_type: str, path: str) -> OnnxServable:
-    """A servable for the ONNX files in a folder; nothing is loaded yet.
+_LIBRARIES = 45 << 20
+"""Bytes of a process with onnxruntime, measured with 1.32."""
+_WORKING = 0.5
+"""Bytes for a call, as a share of the weights: activations of a small batch."""
 
-    Raises:
-        MissingDependencyError: A library that this model needs is not installed.
-        ModelNotAvailableError: There is no such folder.
-    """
-    folder = Path(path)
-    if not folder.is_dir():
-        raise ModelNotAvailableError(
-            "The model's folder is not on disk", model_id=model_id, hint="Download the model first."
-        )
-    require("onnxruntime", *_needed(folder), model_id=model_id)
-    return OnnxServable(model_id, ModelType(model_type), folder)
+
+class OnnxLoader:
+    """ONNX files of any of the five types; see `loading.loader.Loader`."""
+
+    name = "onnxruntime"
+    library = "onnxruntime"
+    preload = ("onnxruntime",)
+
+    def match(self, evidence: Evidence, identity: Identity) -> Match | None:
+        """A folder with ONNX files."""
+        if not evidence.has(".onnx"):
+            return None
+        detail = ", ".join(filter(None, ["*.onnx files", identity.reason]))
+        return Match(model_type=identity.model_type, detail=detail)
+
+    def estimate(self, folder: Path, model_type: ModelType, config: Mapping[str, Any]) -> MemoryEstimate:
+        """The ONNX files and their external data."""
+        del model_type, config  # neither changes what a session takes
+        files = [path for path in list_files(folder) if ".onnx" in path]
+        weights = sum((folder / path).stat().st_size for path in files)
+        return MemoryEstimate(weights=weights, working=int(_WORKING * weights), libraries=_LIBRARIES)
+
+    def open(self, *, model_id: str, model_type: ModelType, path: Path, trusted: bool) -> OnnxServable:
+        """A servable for the ONNX files in a folder.
+
+        Raises:
+            MissingDependencyError: A library that this model needs is not installed.
+            ModelNotAvailableError: There is no such folder.
+        """
+        del trusted  # ONNX files hold no code
+        if not path.is_dir():
+            raise ModelNotAvailableError(
+                "The model's folder is not on disk", model_id=model_id, hint="Download the model first."
+            )
+        require("onnxruntime", *_needed(path), model_id=model_id)
+        return OnnxServable(model_id, model_type, path)
 
 
 class OnnxServable:
@@ -148,3 +177,6 @@ def _needed(folder: Path) -> list[str]:
     files = list_files(folder)
     needed = {"preprocessor_config.json": "PIL", "tokenizer.json": "tokenizers"}
     return sorted({module for name, module in needed.items() if any(path.endswith(name) for path in files)})
+
+
+LOADER: Loader = OnnxLoader()
