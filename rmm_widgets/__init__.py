@@ -50,6 +50,13 @@ if TYPE_CHECKING:
         WorkerDiedError,
     )
     from .file_records import FileCheck, FileListing, FileProgress, ListedFile, VerifyReport
+    from .loading.config import (
+        CaptionGeneratorConfig,
+        ClassificationModelConfig,
+        DetectionModelConfig,
+        DiffusionLMConfig,
+        EmbeddingModelConfig,
+    )
     from .manager import ModelManager
     from .notebook.widgets import DownloadProgress, HealthBadge, ModelManagerPanel
     from .runtime.entry import ModelDescription
@@ -76,6 +83,10 @@ __version__ = "0.1.0"
 __all__ = [
     "BaseModel",
     "CallError",
+    "CaptionGeneratorConfig",
+    "ClassificationModelConfig",
+    "DetectionModelConfig",
+    "DiffusionLMConfig",
     "DiskFullError",
     "DiskUsage",
     "DownloadCancelledError",
@@ -83,6 +94,7 @@ __all__ = [
     "DownloadProgress",
     "DownloadStalledError",
     "DownloadTimeoutError",
+    "EmbeddingModelConfig",
     "FileCheck",
     "FileListing",
     "FileProgress",
@@ -141,8 +153,13 @@ __all__ = [
 
 _ELSEWHERE = {
     "BaseModel": ".base_model",
+    "CaptionGeneratorConfig": ".loading.config",
+    "ClassificationModelConfig": ".loading.config",
+    "DetectionModelConfig": ".loading.config",
+    "DiffusionLMConfig": ".loading.config",
     "DiskUsage": ".disk_records",
     "DownloadProgress": ".notebook.widgets",
+    "EmbeddingModelConfig": ".loading.config",
     "FileCheck": ".file_records",
     "FileListing": ".file_records",
     "FileProgress": ".file_records",

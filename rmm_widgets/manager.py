@@ -13,12 +13,14 @@ from .errors import (
     InvalidModelInfoError,
     ModelNotAvailableError,
 )
+from .loading.config import ModelConfig, as_mapping
 from .manager_downloads import ManagerDownloads
 from .manager_lifetime import check_callable
 from .manager_reading import ManagerReading, check_model_type
 from .manager_settings import check_isolation
 from .runtime.entry import CustomSource, Isolation, LoadOptions
 from .runtime.job import Job
+from .runtime.loader_choice import check_loader
 from .types import (
     HubModel,
     ModelEvent,
@@ -184,25 +186,32 @@ class ModelManager(ManagerDownloads, ManagerReading):
     def load_model(
         self,
         model_id: str,
-        config: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | ModelConfig | None = None,
         *,
         isolation: Literal["process", "kernel", "ray"] | None = None,
         device: str | None = None,
+        loader: str | None = None,
     ) -> Job[ModelInstance]:
         """Bring a model into memory, downloading it first where `enable_auto_download` allows.
 
-        A loaded model gives the same instance, whatever the config; calls at the same time share one load.
+        A loaded model gives the same instance, whatever the config and loader; calls at the same time share one load.
 
         Args:
-            config: Merged over the remembered configuration, for this load.
+            config: Merged over the remembered configuration, for this load; a record such as
+                `EmbeddingModelConfig` states every setting.
             isolation: "process" or "kernel"; None is the manager's setting. Custom models live in the kernel.
-            device: Where to run, for example "cpu" or "cuda"; None is the loader's choice.
+            device: Where to run, for example "cpu" or "cuda"; None is the loader's choice. The setting `force_cpu`
+                wins.
+            loader: Which of the loaders that fit to use, for example "transformers"; `find_loader` names them. None
+                is the best one that is installed.
 
         Raises:
             ModelNotRegisteredError: The id is unknown.
             ModelNotAvailableError: It is not on disk and must not be downloaded.
             InvalidConfigError: A key is unknown or a value wrong; nothing is loaded.
-            LoadError: A custom model cannot live in a process of its own.
+            UnsupportedModelError: There is no such loader, or it does not fit.
+            MissingDependencyError: The library of the loader that was asked for is not installed.
+            LoadError: A custom model cannot live in a process of its own, nor be loaded by a loader.
         """
         chosen: Isolation | None = None if isolation is None else check_isolation(isolation)
         given = _checked_config({} if config is None else config, model_id)
@@ -210,6 +219,9 @@ class ModelManager(ManagerDownloads, ManagerReading):
             raise InvalidConfigError(
                 f"device is {device!r}", model_id=model_id, hint='Give a name such as "cpu", or leave it out.'
             )
+
+        if loader is not None:
+            check_loader(self._engine.entry(model_id), loader)
 
         def start() -> Job[ModelInstance]:
             engine = self._engine
@@ -224,7 +236,7 @@ class ModelManager(ManagerDownloads, ManagerReading):
             if not decision.ticket:
                 engine.residents.used(model_id)
             elif decision.ticket not in engine.jobs:
-                entry.options = LoadOptions(isolation=chosen, device=device, config=given)
+                entry.options = LoadOptions(isolation=chosen, device=device, loader=loader, config=given)
             return self._job(decision, "load", model_id)
 
         try:
@@ -252,7 +264,7 @@ class ModelManager(ManagerDownloads, ManagerReading):
         """`with manager.use(id) as model:` loads the model if needed; works with `async with` too."""
         return _Use(self, model_id)
 
-    def update_model_config(self, model_id: str, config: Mapping[str, Any]) -> None:
+    def update_model_config(self, model_id: str, config: Mapping[str, Any] | ModelConfig) -> None:
         """Merge a configuration, one level deep; remembered for later loads, and used at once by a loaded model.
 
         Raises:
@@ -371,6 +383,7 @@ class ModelManager(ManagerDownloads, ManagerReading):
 
 def _checked_config(config: object, model_id: str) -> Mapping[str, Any]:
     """A copy of a configuration, once it is a mapping with names for keys."""
+    config = as_mapping(config)
     if not isinstance(config, Mapping):
         raise InvalidConfigError(
             f"config must be a mapping, not {type(config).__name__}",

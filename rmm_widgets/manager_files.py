@@ -1,16 +1,22 @@
-"""What a manager does about the files on disk: verifying, repairing, measuring, cleaning up."""
+"""What a manager does about the files on disk: verifying, repairing, measuring, cleaning up, and telling which
+loader takes them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .disk_records import DiskUsage, PruneReport
 from .file_records import VerifyReport
 from .manager_lifetime import ManagerLifetime
 from .runtime.job import Job
+from .runtime.loader_choice import find_loader
+
+if TYPE_CHECKING:
+    from .loading.detect import Detection
 
 __all__ = ["ManagerFiles"]
 
@@ -47,6 +53,17 @@ class ManagerFiles(ManagerLifetime):
                 raise
 
         return self._background("repair", model_id, work)
+
+    def find_loader(self, model_id: str) -> Job[Detection]:
+        """Which loader `load_model` would use for a model on disk, why this one, and which others fit.
+
+        The job raises `ModelNotAvailableError` (it is not on disk), `UnsupportedModelError` (no loader takes it),
+        `MissingDependencyError`, or `LoadError` (a damaged configuration file, a custom model).
+        """
+        entry = self._engine.entry(model_id)
+        return self._background(
+            "inspect", model_id, lambda _job: self._engine.in_thread(lambda: find_loader(entry), "detect")
+        )
 
     def prune(self, *, older_than: float = 7 * 24 * 3600.0) -> Job[PruneReport]:
         """Remove what interrupted downloads and damage left in the cache, in all repositories.

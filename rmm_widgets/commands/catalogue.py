@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,6 +15,10 @@ from .render import Message, size
 from .spec import Argument, Command, CommandResult, Context, Listing
 from .views import files_table, info_table, models_table, newer_commit_text, offers_table, search_table
 from .waiting import wait_for
+
+if TYPE_CHECKING:
+    from ..loading.detect import Detection
+    from ..runtime.entry import ModelDescription
 
 __all__ = ["COMMANDS"]
 
@@ -92,8 +96,20 @@ def _info(context: Context, *, model_id: str, files: bool = False) -> CommandRes
     if files:
         document = files_table(listing)
         return CommandResult(Listing(list(listing.files), document), document)
-    description = msgspec.structs.replace(manager.describe(model_id), files=listing)
-    return CommandResult(description, info_table(description))
+    description = manager.describe(model_id)
+    detection, trouble = _detection(context, description)
+    description = msgspec.structs.replace(description, files=listing, detection=detection)
+    return CommandResult(description, info_table(description, trouble))
+
+
+def _detection(context: Context, description: ModelDescription) -> tuple[Detection | None, str]:
+    """How a model on disk would be loaded, or why it cannot be."""
+    if description.custom or not description.on_disk:
+        return None, ""
+    try:
+        return wait_for(context.manager.find_loader(description.info.model_id)), ""
+    except RMMError as error:
+        return None, f"{error.message}. {error.hint}"
 
 
 def _outdated(context: Context, *, model_id: str | None) -> CommandResult:

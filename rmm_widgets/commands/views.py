@@ -12,6 +12,7 @@ from ..types import HubModel, ModelDownloadProgress, ModelEvent, ModelInfo, Queu
 from .render import Column, Message, Table, size
 
 if TYPE_CHECKING:
+    from ..loading.detect import Detection
     from ..runtime.entry import ModelDescription
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "files_table",
     "health_table",
     "info_table",
+    "loader_text",
     "model_message",
     "models_table",
     "newer_commit_text",
@@ -158,8 +160,12 @@ def health_table(descriptions: Iterable[ModelDescription]) -> Table:
     )
 
 
-def info_table(description: ModelDescription) -> Table:
-    """Everything known about one model, a line each; what is empty is left out."""
+def info_table(description: ModelDescription, not_loadable: str = "") -> Table:
+    """Everything known about one model, a line each; what is empty is left out.
+
+    Args:
+        not_loadable: Why no loader takes its files.
+    """
     info = description.info
     files, left_out = _files_rows(info, description.files) if description.files else ("", "")
     pairs = (
@@ -180,6 +186,8 @@ def info_table(description: ModelDescription) -> Table:
         *((name.replace("_", " "), ", ".join(info.metadata.get(name) or ())) for name in _PATTERNS),
         ("memory", size(description.memory_bytes)),
         ("runs in", ", ".join(filter(None, (description.placement, description.device)))),
+        ("loaded by", description.loader),
+        ("loader", loader_text(description.detection) if description.detection else not_loadable),
         ("pinned", "yes" if description.pinned else ""),
         ("config", settings_text(description.config)),
         ("error", description.error),
@@ -192,6 +200,13 @@ def info_table(description: ModelDescription) -> Table:
     )
     rows = tuple((name, value) for name, value in pairs if value not in {"", "-"})
     return Table(columns=(Column("field"), Column("value")), rows=rows)
+
+
+def loader_text(detection: Detection) -> str:
+    """Which loader would be used, why, and which others could be, in one line."""
+    others = [each.loader if each.installed else f"{each.loader} (not installed)" for each in detection.alternatives]
+    also = f"; also fit: {', '.join(others)}" if others else ""
+    return f"{detection.loader}: {detection.reason}{also}"
 
 
 def weak_text(paths: Sequence[str]) -> str:

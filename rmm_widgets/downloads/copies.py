@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 
 from .onnx_files import is_external_data
 
-__all__ = ["is_weights", "spare_copies", "spare_indexes", "spare_precisions", "training_leftovers"]
+__all__ = ["is_foreign", "is_weights", "spare_copies", "spare_indexes", "spare_precisions", "training_leftovers"]
 
 SAFE_WEIGHTS = frozenset([".safetensors", ".onnx", ".gguf"])
 OTHER_WEIGHTS = frozenset([".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".ot", ".pkl"])
@@ -124,6 +124,11 @@ def _shared_stem(stem: str) -> str:
     """What all shards of one precision have in common, in the old order of its parts and in the new one."""
     found = _PRECISION.fullmatch(stem)
     return f"{found['stem']}.{found['name'].lower()}" if found else _SHARD.sub("", stem)
+
+
+def is_foreign(path: str) -> bool:
+    """True for a file that only OpenVINO, Core ML, TensorFlow or the like can use, going by its name."""
+    return _FOREIGN.search(path) is not None
 
 
 def _originals(paths: Sequence[str]) -> dict[str, str]:

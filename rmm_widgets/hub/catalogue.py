@@ -136,6 +136,13 @@ def inspect(
             hint="A pattern is a glob over the whole path, such as '*.json' or 'onnx/*'.",
         )
     identity = _identity(repository, info, commit, tuple(sizes), wanted)
+    if identity.none_of_ours and identity.model_type is None:
+        raise UnsupportedModelError(
+            f"{repo_id!r} is none of the types that can be loaded ({identity.reason})",
+            model_id=model_id,
+            hint=f"The types are: {', '.join(t.value for t in ModelType)}. "
+            "With model_type=... it can be registered and downloaded, but not loaded.",
+        )
     if identity.model_type is None:
         raise UnsupportedModelError(
             f"Nothing in {repo_id!r} tells which type of model it is ({identity.reason or 'no metadata'})",
@@ -261,8 +268,8 @@ def _identity(
     evidence = _evidence(info, files)
     identity = identify(evidence)
     if wanted is not None:
-        return Identity(identity.library, wanted, "as asked")
-    if identity.model_type is not None:
+        return msgspec.structs.replace(identity, model_type=wanted, reason="as asked")
+    if identity.model_type is not None or identity.none_of_ours:
         return identity
     config, index = evidence.config, evidence.index
     if "config.json" in files:
@@ -282,7 +289,14 @@ def _evidence(info: huggingface_hub.ModelInfo, files: tuple[str, ...]) -> Eviden
         pipeline_tag=info.pipeline_tag,
         library=info.library_name,
         tags=tuple(info.tags or ()),
+        gguf_architecture=_gguf_architecture(info),
     )
+
+
+def _gguf_architecture(info: huggingface_hub.ModelInfo) -> str | None:
+    fields = cast("dict[str, Any] | None", info.gguf)  # pyright: ignore[reportUnknownMemberType]
+    name: object = fields.get("architecture") if isinstance(fields, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _description(

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, distribution
 
 from ..errors import LoadError, MissingDependencyError
+from .loader import Loader
 
-__all__ = ["require"]
+__all__ = ["missing_packages", "not_installed", "require"]
 
-_PACKAGES = {"PIL": "pillow"}
+_PACKAGES = {"PIL": "pillow", "llama_cpp": "llama-cpp-python"}
+
+
+def missing_packages(loader: Loader) -> tuple[str, ...]:
+    """What pip would have to install before the loader can be used, its library first; imports nothing."""
+    modules = {module.partition(".")[0]: None for module in loader.preload}
+    packages = {module: loader.library if _is_module_of(module, loader) else _package(module) for module in modules}
+    missing = {package: None for module, package in packages.items() if not _can_be_found(module)}
+    if loader.library not in packages.values() and not _is_distribution(loader.library):
+        missing[loader.library] = None
+    return tuple(sorted(missing, key=lambda package: package != loader.library))
 
 
 def require(*modules: str, model_id: str | None = None) -> None:
@@ -25,20 +39,48 @@ def require(*modules: str, model_id: str | None = None) -> None:
         except ModuleNotFoundError as error:
             if error.name != module:
                 raise _broken(module, error, model_id) from error
-            missing.append(_PACKAGES.get(module, module))
+            missing.append(_package(module))
         except (ImportError, OSError) as error:
             raise _broken(module, error, model_id) from error
     if missing:
-        names = " ".join(missing)
-        raise MissingDependencyError(
-            f"This model needs {' and '.join(missing)}, not installed here",
-            model_id=model_id,
-            hint=f"Run `pip install {names}` (in a notebook: %pip install {names}), then load the model again.",
-        )
+        raise not_installed(missing, model_id=model_id)
+
+
+def not_installed(packages: Sequence[str], *, model_id: str | None = None) -> MissingDependencyError:
+    """The error about packages that are missing, with the line that installs them."""
+    names = " ".join(packages)
+    return MissingDependencyError(
+        f"This model needs {' and '.join(packages)}, not installed here",
+        model_id=model_id,
+        hint=f"Run `pip install {names}` (in a notebook: %pip install {names}), then load the model again.",
+    )
+
+
+def _package(module: str) -> str:
+    return _PACKAGES.get(module, module)
+
+
+def _is_module_of(module: str, loader: Loader) -> bool:
+    return module == loader.library.replace("-", "_")
+
+
+def _can_be_found(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:  # it is imported already, and has no spec
+        return True
+
+
+def _is_distribution(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _broken(module: str, error: Exception, model_id: str | None) -> LoadError:
-    package = _PACKAGES.get(module, module)
+    package = _package(module)
     return LoadError(
         f"{package} is installed but cannot be imported: {error}",
         model_id=model_id,

@@ -20,6 +20,7 @@ from ..workers.api import Worker
 
 if TYPE_CHECKING:
     from ..downloads.resumable import Unfinished
+    from ..loading.detect import Detection
 
 __all__ = ["CustomSource", "Damage", "Entry", "Isolation", "LoadOptions", "ModelDescription", "Picture"]
 
@@ -35,6 +36,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     isolation: Isolation | None = None
     device: str | None = None
+    loader: str | None = None
     config: Mapping[str, Any] = msgspec.field(default_factory=FrozenDict)
 
 
@@ -43,6 +45,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         files: The files of its repository, only where they were asked for (`list_files`).
+        detection: How it would be loaded, only where that was asked for (`find_loader`).
     """
 
     info: ModelInfo
@@ -61,6 +64,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     device: str
     placement: str
+    loader: str
+    """Which one loaded it, empty where it is not in memory, and for custom models."""
     commit: str | None
     config: Mapping[str, Any]
     pinned: bool
@@ -72,6 +77,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     weak_files: tuple[str, ...] = ()
     files: FileListing | None = None
+    detection: Detection | None = None
 
     @property
     def stage_word(self) -> str:
@@ -144,6 +150,7 @@ class Entry:
     live_config: Mapping[str, Any] = dataclasses.field(default_factory=FrozenDict)
     device: str = ""
     placement: str = ""
+    loader: str = ""
     memory_bytes: int = 0
     loaded_at: datetime | None = None
     last_used: datetime | None = None
@@ -207,6 +214,7 @@ class Entry:
             memory_bytes=self.memory_bytes if alive else 0,
             device=self.device if alive else "",
             placement=self.placement if alive else "",
+            loader=self.loader if alive else "",
             commit=self.commit,
             config=self.live_config if alive else freeze(self.config),
             pinned=self.pinned,

@@ -18,6 +18,7 @@ JobKind = Literal[
     "load",
     "unload",
     "register",
+    "inspect",
     "search",
     "health",
     "verify",

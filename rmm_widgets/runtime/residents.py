@@ -182,7 +182,9 @@ class Residents:
             return await self._place_custom(entry, generation, device)
         from ..loading.detect import detect
 
-        detection = await engine.in_thread(lambda: detect(folder), "detect")
+        wanted = entry.options.loader
+        detection = await engine.in_thread(lambda: detect(folder, loader=wanted, model_type=info.model_type), "detect")
+        entry.loader = detection.loader
         spec = WorkerSpec(
             model_id=info.model_id,
             model_type=info.model_type.value,
@@ -241,6 +243,7 @@ class Residents:
 
         info = entry.info
         self.check_isolation(entry, entry.options.isolation)
+        entry.loader = ""
         model = await self._engine.in_thread(entry.custom_model, "custom-model")
         entry.live_config = freeze({**model.config, **entry.live_config})
         spec = WorkerSpec(

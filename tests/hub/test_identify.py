@@ -55,7 +55,7 @@ def arch(name: str, **config: Any) -> dict[str, Any]:
         ({**arch("BertModel"), "pipeline_tag": "feature-extraction"}, EMBEDDING, "transformers"),
         ({**arch("Dinov2Model"), "pipeline_tag": "image-feature-extraction"}, EMBEDDING, "transformers"),
         (arch("BertModel"), None, "transformers"),
-        ({"files": ("a.onnx",), "pipeline_tag": "object-detection"}, DETECTION, None),
+        ({"files": ("a.onnx",), "pipeline_tag": "object-detection"}, DETECTION, "onnxruntime"),
         ({"files": ("a.gguf",)}, None, "llama-cpp-python"),
         ({"pipeline_tag": "text-generation", "tags": ("llada",), "library": "transformers"}, DIFFUSION, "transformers"),
         ({"pipeline_tag": "image-to-text"}, CAPTION, None),

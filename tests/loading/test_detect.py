@@ -51,7 +51,6 @@ def test_onnx_alone_tells_no_type(tmp_path: Path) -> None:
         ({"m_DOT_gguf": "x"}, ["GGUF"]),
         ({"pytorch_model_DOT_bin": "x"}, ["pickled"]),
         ({"model_DOT_safetensors": "x", "a_DOT_pt": "x"}, ["safetensors and pickled"]),
-        ({"model_index_DOT_json": '{"_class_name": "StableDiffusionPipeline"}'}, ["StableDiffusionPipeline"]),
         ({"notes_DOT_txt": "x"}, ["no weights"]),
         ({}, ["no weights"]),
     ],
@@ -62,6 +61,13 @@ def test_what_no_loader_takes_is_named(tmp_path: Path, files: dict[str, str], wo
         detect(make(tmp_path, **files))
     assert all(word in str(caught.value) for word in words)
     assert "ONNX" in caught.value.hint
+
+
+def test_a_type_that_is_none_of_ours_is_named(tmp_path: Path) -> None:
+    index = '{"_class_name": "StableDiffusionPipeline"}'
+    with pytest.raises(UnsupportedModelError, match="none of the types .* StableDiffusionPipeline") as caught:
+        detect(make(tmp_path, model_index_DOT_json=index, unet__model_DOT_onnx="x"), model_type=ModelType.DIFFUSION_LM)
+    assert "embedding_model" in caught.value.hint
 
 
 def test_there_must_be_a_folder(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """The loaders: one module each, imported only when a folder or a model is looked at.
 
 Other packages add theirs through the entry-point group `rmm_widgets.loaders`: an entry's name is the
-loader's, its object a `loading.loader.Loader`. Built-in ones are asked first.
+loader's, its object a `loading.loader.Loader`. Built-in ones are asked first. One that cannot be imported is
+left out, so that it keeps no model of another loader from being loaded.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import cast
@@ -16,22 +18,42 @@ from ...types import ModelType
 from ..loader import Loader
 from ..servable import Servable
 
-__all__ = ["ENTRY_POINT_GROUP", "all_loaders", "get_loader", "open_servable"]
+__all__ = ["ENTRY_POINT_GROUP", "all_loaders", "get_loader", "open_servable", "other_loaders", "set_aside"]
 
 ENTRY_POINT_GROUP = "rmm_widgets.loaders"
 
 _BUILT_IN = ("onnxruntime",)
-"""Names of the loaders and of their modules, whose `LOADER` is the loader; the first that takes a folder gets it."""
+"""Names of the loaders; each is the `LOADER` of the module of that name, with "_" for "-"."""
+
+_PARTS = ("name", "library", "preload", "match", "estimate", "open")
+_log = logging.getLogger(__name__)
+_set_aside: set[str] = set()
+"""The loaders whose trouble was logged."""
 
 
 def all_loaders() -> tuple[Loader, ...]:
-    """Every loader, in the order in which they are asked.
+    """Every loader that can be imported, in the order in which they are asked."""
+    return (*map(_built_in, _BUILT_IN), *other_loaders())
 
-    Raises:
-        LoadError: One of another package cannot be imported.
-    """
-    others = (_imported(entry) for entry in entry_points(group=ENTRY_POINT_GROUP) if entry.name not in _BUILT_IN)
-    return (*map(_built_in, _BUILT_IN), *others)
+
+def other_loaders() -> tuple[Loader, ...]:
+    """Those of other packages that can be imported."""
+    found: list[Loader] = []
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        if entry.name in _BUILT_IN:
+            continue
+        try:
+            found.append(_imported(entry))
+        except LoadError as error:
+            set_aside(entry.name, error)
+    return tuple(found)
+
+
+def set_aside(name: str, error: Exception) -> None:
+    """Say once that a loader of another package cannot be used."""
+    if name not in _set_aside:
+        _set_aside.add(name)
+        _log.warning("the loader %r is left out: %s", name, error)
 
 
 def get_loader(name: str, *, model_id: str | None = None) -> Loader:
@@ -45,10 +67,11 @@ def get_loader(name: str, *, model_id: str | None = None) -> Loader:
         return _built_in(name)
     for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
         return _imported(entry, model_id)
+    others = {entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)} - set(_BUILT_IN)
     raise UnsupportedModelError(
         f"There is no loader {name!r}",
         model_id=model_id,
-        hint=f"Built in: {', '.join(_BUILT_IN)}; others come with packages that register one.",
+        hint=f"There is: {', '.join([*_BUILT_IN, *sorted(others)])}; others come with packages that register one.",
     )
 
 
@@ -72,15 +95,21 @@ def open_servable(loader: str, *, model_id: str, model_type: str, path: str, tru
 
 
 def _built_in(name: str) -> Loader:
-    return cast("Loader", importlib.import_module(f"{__name__}.{name}").LOADER)
+    return cast("Loader", importlib.import_module(f"{__name__}.{name.replace('-', '_')}").LOADER)
 
 
 def _imported(entry: EntryPoint, model_id: str | None = None) -> Loader:
     try:
-        return cast("Loader", entry.load())
+        loader = entry.load()
+        lacking = [part for part in _PARTS if not hasattr(loader, part)]
+        if lacking:
+            raise TypeError(f"it is no loader, for it has no {' and no '.join(lacking)}")
+        if loader.name != entry.name:
+            raise ValueError(f"it calls itself {loader.name!r}")
     except Exception as error:
         raise LoadError(
             f"The loader {entry.name!r} cannot be imported: {error}",
             model_id=model_id,
             hint=f"It comes from {entry.value!r}; reinstall or remove that package.",
         ) from error
+    return cast("Loader", loader)

@@ -18,7 +18,7 @@ import numpy as np
 from ...errors import LoadCancelledError, ModelNotAvailableError, ModelNotLoadedError, RMMError
 from ...hub.identify import Evidence, Identity
 from ...types import ModelType
-from ..config import parse_config
+from ..config import ModelConfig, parse_config, refuse_settings
 from ..dependencies import require
 from ..files import list_files
 from ..loader import Loader, Match, MemoryEstimate
@@ -92,7 +92,7 @@ class OnnxServable:
     def load(self, config: dict[str, Any], device: str | None, cancelled: Callable[[], bool]) -> Loaded:
         """Open the sessions; `device` is "cpu" (also None) or "cuda", "cuda:1" ..."""
         with self._named():
-            settings = parse_config(self._type, config)
+            settings = self._parse(config)
             place = "cpu" if device is None or settings.force_cpu else device
             opened: list[str] = []
 
@@ -139,7 +139,7 @@ class OnnxServable:
     def update_config(self, config: dict[str, Any]) -> None:
         """Use a complete configuration from the next call on; where it is wrong, the old one stays."""
         with self._named():
-            self._loaded().configure(parse_config(self._type, config))
+            self._loaded().configure(self._parse(config))
 
     def unload(self) -> None:
         """Drop the sessions and what they hold."""
@@ -149,6 +149,11 @@ class OnnxServable:
     def model(self) -> OnnxModel:
         """The loaded object itself."""
         return self._loaded()
+
+    def _parse(self, config: dict[str, Any]) -> ModelConfig:
+        settings = parse_config(self._type, config)
+        refuse_settings(settings, "dtype", "file", loader="onnxruntime")  # the files fix both
+        return settings
 
     def _loaded(self) -> OnnxModel:
         if self._model is None:
