@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -38,9 +38,11 @@ class _Config(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         force_cpu: Stay on the CPU whatever device was asked for; takes effect at the next load.
+        dtype: Precision of the weights; auto: as the repository has them. Takes effect at the next load.
     """
 
     force_cpu: bool = False
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
 
 
 class CaptionGeneratorConfig(_Config, frozen=True, kw_only=True):

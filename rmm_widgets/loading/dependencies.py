@@ -11,8 +11,13 @@ __all__ = ["require"]
 _PACKAGES = {"PIL": "pillow"}
 
 
-def require(*modules: str, model_id: str | None = None) -> None:
+def require(*modules: str, model_id: str | None = None, extra: str | None = None) -> None:
     """Import the modules, or say how to install all that are missing.
+
+    Args:
+        modules: Their names.
+        model_id: For messages.
+        extra: The extra of this package that brings all of them in versions that fit.
 
     Raises:
         MissingDependencyError: At least one is not installed; the hint is the line that installs them.
@@ -29,7 +34,7 @@ def require(*modules: str, model_id: str | None = None) -> None:
         except (ImportError, OSError) as error:
             raise _broken(module, error, model_id) from error
     if missing:
-        names = " ".join(missing)
+        names = f'"rmm_widgets[{extra}]"' if extra else " ".join(missing)
         raise MissingDependencyError(
             f"This model needs {' and '.join(missing)}, not installed here",
             model_id=model_id,

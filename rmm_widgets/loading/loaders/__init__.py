@@ -20,8 +20,8 @@ __all__ = ["ENTRY_POINT_GROUP", "all_loaders", "get_loader", "open_servable"]
 
 ENTRY_POINT_GROUP = "rmm_widgets.loaders"
 
-_BUILT_IN = ("onnxruntime",)
-"""Names of the loaders and of their modules, whose `LOADER` is the loader; the first that takes a folder gets it."""
+_BUILT_IN = ("onnxruntime", "sentence-transformers", "masked-diffusion", "diffusers", "transformers")
+"""Names of the loaders; in the module of that name, `LOADER` is the loader. The first that takes a folder gets it."""
 
 
 def all_loaders() -> tuple[Loader, ...]:
@@ -72,7 +72,7 @@ def open_servable(loader: str, *, model_id: str, model_type: str, path: str, tru
 
 
 def _built_in(name: str) -> Loader:
-    return cast("Loader", importlib.import_module(f"{__name__}.{name}").LOADER)
+    return cast("Loader", importlib.import_module(f"{__name__}.{name.replace('-', '_')}").LOADER)
 
 
 def _imported(entry: EntryPoint, model_id: str | None = None) -> Loader:
