@@ -25,8 +25,13 @@ def missing_packages(loader: Loader) -> tuple[str, ...]:
     return tuple(sorted(missing, key=lambda package: package != loader.library))
 
 
-def require(*modules: str, model_id: str | None = None) -> None:
+def require(*modules: str, model_id: str | None = None, extra: str | None = None) -> None:
     """Import the modules, or say how to install all that are missing.
+
+    Args:
+        modules: Their names.
+        model_id: For messages.
+        extra: The extra of this package that brings all of them in versions that fit.
 
     Raises:
         MissingDependencyError: At least one is not installed; the hint is the line that installs them.
@@ -43,12 +48,14 @@ def require(*modules: str, model_id: str | None = None) -> None:
         except (ImportError, OSError) as error:
             raise _broken(module, error, model_id) from error
     if missing:
-        raise not_installed(missing, model_id=model_id)
+        raise not_installed(missing, model_id=model_id, extra=extra)
 
 
-def not_installed(packages: Sequence[str], *, model_id: str | None = None) -> MissingDependencyError:
-    """The error about packages that are missing, with the line that installs them."""
-    names = " ".join(packages)
+def not_installed(
+    packages: Sequence[str], *, model_id: str | None = None, extra: str | None = None
+) -> MissingDependencyError:
+    """The error about packages that are missing, with the line that installs them or the extra that brings them."""
+    names = f'"rmm_widgets[{extra}]"' if extra else " ".join(packages)
     return MissingDependencyError(
         f"This model needs {' and '.join(packages)}, not installed here",
         model_id=model_id,

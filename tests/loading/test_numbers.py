@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rmm_widgets.loading.loaders.boxes import to_corners, without_duplicates
-from rmm_widgets.loading.loaders.masked_diffusion import sample
 from rmm_widgets.loading.loaders.pooling import pool
+from rmm_widgets.loading.loaders.sampling import sample
 from rmm_widgets.loading.loaders.scores import best_labels, sigmoid, softmax
 
 MASK = 4

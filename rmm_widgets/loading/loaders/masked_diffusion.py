@@ -1,58 +1,90 @@
-"""The sampler of masked diffusion language models (MDLM, LLaDA): uncover the surest tokens step by step.
+"""The masked-diffusion loader: masked language models trained as denoisers, with the sampler of `sampling`.
 
-Pure numpy: the model is a function, the randomness is given. The same seed gives the same text
-whichever library computes the logits.
+Owns which repositories it takes and what is needed; the denoiser is in `torch_models/masked_lm.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from ...errors import UnsupportedModelError
+from ...hub.identify import Evidence, Identity
+from ...types import ModelType
+from ..loader import Loader, Match, MemoryEstimate
+from .model import LoadedModel
+from .torch_models.holder import TorchServable
+from .torch_models.masked_lm import open_model, weights_folder
+from .torch_models.memory import estimate_torch, weight_files
+from .torch_models.opening import Opening, check_folder
 
-from .scores import softmax
+__all__ = ["LOADER", "MaskedDiffusionLoader", "MaskedDiffusionServable"]
 
-__all__ = ["sample"]
+_ENDING = "ForMaskedLM"
+_OWN_CODE = ("LLaDAModelLM",)
+"""Architectures with code in their repositories that our sampler is right for: plain masks, no time, no shift."""
 
-_COLDEST = 1e-3  # below this, dividing by the temperature overflows and nothing else changes
+
+class MaskedDiffusionLoader:
+    """Masked diffusion language models; see `loading.loader.Loader`."""
+
+    name = "masked-diffusion"
+    library = "transformers"
+    preload = ("torch", "transformers")
+
+    def match(self, evidence: Evidence, identity: Identity) -> Match | None:
+        """A diffusion language model that is a plain masked language model."""
+        if identity.model_type is not ModelType.DIFFUSION_LM or not evidence.has(".safetensors", ".bin"):
+            return None
+        named = _model_class(evidence)
+        own = evidence.architecture in _OWN_CODE and bool(evidence.config.get("auto_map"))
+        if not named.endswith(_ENDING) and not own:
+            return None
+        return Match(model_type=identity.model_type, detail=f"a {named}, {identity.reason}")
+
+    def estimate(self, folder: Path, model_type: ModelType, config: Mapping[str, Any]) -> MemoryEstimate:
+        """The weights of the denoiser."""
+        del model_type
+        inside = "model/" if weights_folder(folder) != folder else ""
+        return estimate_torch(folder, weight_files(folder, inside=inside), config)
+
+    def open(self, *, model_id: str, model_type: ModelType, path: Path, trusted: bool) -> MaskedDiffusionServable:
+        """A servable for the model in a folder; see `Loader.open`.
+
+        Raises:
+            UnsupportedModelError: Models of this type are not made by denoising masks.
+        """
+        check_folder(
+            path, "torch", "transformers", "tokenizers", extra="transformers", trusted=trusted, model_id=model_id
+        )
+        if model_type is not ModelType.DIFFUSION_LM:
+            raise UnsupportedModelError(
+                f"The loader masked-diffusion does not load a {model_type.value}",
+                model_id=model_id,
+                hint="Use the loader transformers.",
+            )
+        return MaskedDiffusionServable(model_id, model_type, path, trusted=trusted)
 
 
-def sample(
-    logits: Callable[[NDArray[np.int64]], NDArray[Any]],
-    start: NDArray[np.int64],
-    *,
-    mask: int,
-    steps: int,
-    temperature: float,
-    draw: np.random.RandomState,
-    on_step: Callable[[int, NDArray[np.int64]], None] | None = None,
-) -> NDArray[np.int64]:
-    """Fill the masked places of `start`.
+class MaskedDiffusionServable(TorchServable):
+    """A masked language model that writes by denoising."""
 
-    Args:
-        logits: Token ids (length,) to scores (length, vocabulary).
-        start: Token ids, `mask` where the model may write.
-        mask: The mask token's id.
-        steps: In how many steps; fewer where there are fewer places.
-        temperature: How freely to draw; near 0 takes the likeliest.
-        draw: Source of chance. `RandomState`, because its numbers are the same in every numpy.
-        on_step: Told the step's number (from 0) and the tokens after it.
-    """
-    ids = start.copy()
-    for step in range(steps):
-        masked = ids == mask
-        if not masked.any():
-            break
-        scores = logits(ids).astype(np.float64)
-        scores[:, mask] = -np.inf
-        chances = softmax(scores / max(temperature, _COLDEST))
-        picked = (chances.cumsum(axis=-1) > draw.random_sample((len(ids), 1))).argmax(axis=-1)
-        certainty = np.where(masked, chances[np.arange(len(ids)), picked], -1.0)
-        count = max(1, round(masked.sum() / (steps - step)))
-        surest = np.argsort(-certainty, kind="stable")[:count]
-        ids[surest] = picked[surest]
-        if on_step is not None:
-            on_step(step, ids)
-    return ids
+    loader = "masked-diffusion"
+    library = "transformers"
+
+    def build(self, opening: Opening) -> LoadedModel:
+        """See `TorchServable.build`."""
+        return open_model(opening)
+
+
+def _model_class(evidence: Evidence) -> str:
+    """The class of the denoiser: at the root, or the part `model` of a pipeline."""
+    match evidence.index.get("model"):
+        case [_, str(named)]:
+            return named
+        case _:
+            return evidence.architecture
+
+
+LOADER: Loader = MaskedDiffusionLoader()

@@ -1,29 +1,27 @@
 """The onnxruntime loader: a servable for each of the five types, from the repository's ONNX files.
 
-Owns the life of the model: dependencies, load, calls by name, probe, settings, unload. What a type
-does with its input is in `onnx/`.
+Owns what it needs and what is opened; the model's life is in `holder`, what a type does with its input in
+`onnx/` and in the module of that type beside it.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ...errors import LoadCancelledError, ModelNotAvailableError, ModelNotLoadedError, RMMError
+from ...errors import ModelNotAvailableError
 from ...hub.identify import Evidence, Identity
 from ...types import ModelType
-from ..config import ModelConfig, parse_config, refuse_settings
+from ..config import ModelConfig
 from ..dependencies import require
 from ..files import list_files
 from ..loader import Loader, Match, MemoryEstimate
-from ..servable import MAIN_METHOD, Loaded, ProbeAnswer
-from .onnx.model import OnnxModel
+from ..servable import Loaded
+from .holder import ModelHolder, stop_if
+from .model import LoadedModel
 from .onnx.session import Session
 
 __all__ = ["LOADER", "OnnxLoader", "OnnxServable"]
@@ -80,101 +78,29 @@ class OnnxLoader:
         return OnnxServable(model_id, model_type, path)
 
 
-class OnnxServable:
-    """A model from ONNX files; see `loading.servable.Servable`."""
+class OnnxServable(ModelHolder):
+    """A model from ONNX files."""
 
-    def __init__(self, model_id: str, model_type: ModelType, folder: Path) -> None:
-        self._model_id = model_id
-        self._type = model_type
-        self._folder = folder
-        self._model: OnnxModel | None = None
+    loader = "onnxruntime"
+    fixed = ("dtype", "file")
 
-    def load(self, config: dict[str, Any], device: str | None, cancelled: Callable[[], bool]) -> Loaded:
+    def open_model(
+        self, settings: ModelConfig, device: str | None, cancelled: Callable[[], bool]
+    ) -> tuple[LoadedModel, Loaded]:
         """Open the sessions; `device` is "cpu" (also None) or "cuda", "cuda:1" ..."""
-        with self._named():
-            settings = self._parse(config)
-            place = "cpu" if device is None or settings.force_cpu else device
-            opened: list[str] = []
+        place = "cpu" if device is None or settings.force_cpu else device
+        opened: list[str] = []
 
-            def open_session(path: Path) -> Session:
-                _stop_if(cancelled)
-                session = Session.open(path, place)
-                opened.append(path.relative_to(self._folder).as_posix())
-                return session
+        def open_session(path: Path) -> Session:
+            stop_if(cancelled)
+            session = Session.open(path, place)
+            opened.append(path.relative_to(self._folder).as_posix())
+            return session
 
-            module = importlib.import_module(f"{__package__}.onnx.{_MODULES[self._type]}")
-            model: OnnxModel = module.open_model(self._folder, open_session)
-            model.configure(settings)
-            _stop_if(cancelled)
-            self._model = model
-            return Loaded(device=place, detail={"files": opened, "library": f"onnxruntime {version('onnxruntime')}"})
-
-    def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run one of the model's public methods.
-
-        Raises:
-            AttributeError: The model has no such method.
-        """
-        model = self._loaded()
-        if method not in model.methods:
-            public = ", ".join(name for name in model.methods if name != MAIN_METHOD)
-            raise AttributeError(
-                f"this {self._type.value} has no method {method!r}; "
-                + (f"besides calling it there is: {public}" if public else "it can only be called")
-            )
-        return getattr(model, method)(*args, **kwargs)
-
-    def probe(self) -> ProbeAnswer:
-        """A tiny real inference; healthy where it ends and gives finite numbers."""
-        if self._model is None:
-            return ProbeAnswer(healthy=False, detail="the model is not loaded")
-        try:
-            outputs = self._model.probe()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the model is not well
-            return ProbeAnswer(healthy=False, detail=f"{type(error).__name__}: {error}")
-        if not all(np.isfinite(output).all() for output in outputs):
-            return ProbeAnswer(healthy=False, detail="the model's answer holds numbers that are not finite")
-        return ProbeAnswer(healthy=True)
-
-    def update_config(self, config: dict[str, Any]) -> None:
-        """Use a complete configuration from the next call on; where it is wrong, the old one stays."""
-        with self._named():
-            self._loaded().configure(self._parse(config))
-
-    def unload(self) -> None:
-        """Drop the sessions and what they hold."""
-        self._model = None  # nothing refers back to it, so its memory goes at once
-
-    @property
-    def model(self) -> OnnxModel:
-        """The loaded object itself."""
-        return self._loaded()
-
-    def _parse(self, config: dict[str, Any]) -> ModelConfig:
-        settings = parse_config(self._type, config)
-        refuse_settings(settings, "dtype", "file", loader="onnxruntime")  # the files fix both
-        return settings
-
-    def _loaded(self) -> OnnxModel:
-        if self._model is None:
-            raise ModelNotLoadedError(
-                "The model is not in memory", model_id=self._model_id, hint="Load it first: manager.load_model(...)."
-            )
-        return self._model
-
-    @contextmanager
-    def _named(self) -> Generator[None]:
-        """Errors of ours say which model they are about."""
-        try:
-            yield
-        except RMMError as error:
-            error.model_id = error.model_id or self._model_id
-            raise
-
-
-def _stop_if(cancelled: Callable[[], bool]) -> None:
-    if cancelled():
-        raise LoadCancelledError("The load was cancelled")
+        module = importlib.import_module(f"{__package__}.onnx.{_MODULES[self._type]}")
+        model: LoadedModel = module.open_model(self._folder, open_session)
+        detail = {"files": opened, "library": f"onnxruntime {version('onnxruntime')}"}
+        return model, Loaded(device=place, detail=detail)
 
 
 def _needed(folder: Path) -> list[str]:

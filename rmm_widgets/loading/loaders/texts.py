@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from ...errors import LoadError
 from ..files import read_optional_json
 
-__all__ = ["TEXT_INPUTS", "TextEncoder", "open_tokenizer", "texts_of"]
+__all__ = ["NO_LIMIT", "TEXT_INPUTS", "TextEncoder", "open_tokenizer", "text_limit", "texts_of"]
 
 TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 """What `TextEncoder` can feed."""
 
-_LONGEST = 1_000_000  # what transformers writes for "no limit" is far larger
+NO_LIMIT = 1_000_000
+"""Tokens; what transformers writes for "no limit" is far larger."""
 
 
 def open_tokenizer(folder: Path) -> Any:
@@ -52,12 +53,12 @@ class TextEncoder:
         pad_token = pad if isinstance(pad, str) else "[PAD]"
         pad_id = self._tokenizer.token_to_id(pad_token)
         self._tokenizer.enable_padding(pad_id=pad_id or 0, pad_token=pad_token)
-        self.limit = _limit(folder, settings, config)
+        self.limit = text_limit(folder, config)
 
     def encode(self, texts: Sequence[str], limit: int | None) -> dict[str, NDArray[np.int64]]:
         """The arrays for a batch, cut after `limit` tokens (None: the model's own limit)."""
-        longest = min(limit or _LONGEST, self.limit)
-        if longest < _LONGEST:
+        longest = min(limit or NO_LIMIT, self.limit)
+        if longest < NO_LIMIT:
             self._tokenizer.enable_truncation(longest)
         else:
             self._tokenizer.no_truncation()
@@ -90,7 +91,9 @@ def texts_of(value: object) -> tuple[list[str], bool]:
     return texts, False
 
 
-def _limit(folder: Path, settings: dict[str, Any], config: dict[str, Any]) -> int:
+def text_limit(folder: Path, config: dict[str, Any]) -> int:
+    """Tokens of the longest text that a repository's model takes; `config` is its config.json."""
+    settings = read_optional_json(folder / "tokenizer_config.json") or {}
     sentence = read_optional_json(folder / "sentence_bert_config.json") or {}
     limits = (sentence.get("max_seq_length"), settings.get("model_max_length"), config.get("max_position_embeddings"))
-    return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=_LONGEST)
+    return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=NO_LIMIT)

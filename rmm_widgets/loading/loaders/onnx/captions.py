@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import numpy as np
@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from ....errors import LoadError, UnsupportedModelError
 from ...config import CaptionGeneratorConfig
 from ...files import read_optional_json
-from ..images import blank_image, read_images
+from ..captions import Caption, CaptionGenerator
+from ..images import blank_image
 from ..scores import softmax
 from ..texts import open_tokenizer
 from .image_input import ImageInput, image_input_name
-from .model import Opener
-from .session import Array, Session, find_file
+from .session import Array, Opener, Session, find_file
 
-__all__ = ["CaptionGenerator", "open_model"]
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["open_model"]
 
 _DECODER_INPUTS = ("input_ids", "attention_mask", "encoder_hidden_states", "encoder_attention_mask")
 _DEFAULT_LENGTH = 50
@@ -41,10 +44,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     positions: int
 
 
-class CaptionGenerator:
-    """Describes pictures, greedily: the likeliest token at each place."""
-
-    methods: ClassVar[tuple[str, ...]] = ("__call__",)
+class _Captioner:
+    """Writes sentences word by word; all pictures of a batch together."""
 
     def __init__(
         self, encoder: Session, images: ImageInput, decoder: Session, tokenizer: Any, generation: Generation
@@ -54,23 +55,14 @@ class CaptionGenerator:
         self._decoder = decoder
         self._tokenizer = tokenizer
         self._generation = generation
-        self._config = CaptionGeneratorConfig()
 
-    def configure(self, config: CaptionGeneratorConfig) -> None:
-        """Use these settings from the next call on."""
-        self._config = config
-
-    def __call__(self, image: object) -> list[Any]:
-        """`[{"generated_text": str}]` for a picture; for a list of pictures, a list of those."""
-        config = self._config
-        images, single = read_images(image)
-        answers: list[list[dict[str, str]]] = []
+    def captions(self, images: list[Image.Image], config: CaptionGeneratorConfig) -> list[Caption]:
+        written: list[Caption] = []
         for feed in self._input.feeds(images, config.batch_size):
-            answers.extend(self._captions(self._see(feed), config))
-        return answers[0] if single else answers
+            written.extend(self._captions(self._see(feed), config))
+        return written
 
     def probe(self) -> list[Array]:
-        """Raw outputs for a tiny input."""
         feed = next(self._input.feeds([blank_image()], 1))
         seen = self._see(feed)
         return [seen, self._next(np.full((1, 1), self._generation.start, np.int64), seen)]
@@ -89,7 +81,7 @@ class CaptionGenerator:
         }
         return self._decoder.run(feed, ["logits"])[0][:, -1]
 
-    def _captions(self, seen: Array, config: CaptionGeneratorConfig) -> list[list[dict[str, str]]]:
+    def _captions(self, seen: Array, config: CaptionGeneratorConfig) -> list[Caption]:
         """Sentences for one batch: all grow together, those that ended are padded."""
         generation = self._generation
         ids = np.full((len(seen), 1), generation.start, np.int64)
@@ -107,18 +99,17 @@ class CaptionGenerator:
                 break
         mean = np.exp(sureness / np.maximum(lengths, 1))
         return [
-            [{"generated_text": self._text(row, config)}] if sure >= config.threshold else []
+            Caption(self._text(row, plain=config.post_process), float(sure))
             for row, sure in zip(ids, mean, strict=True)
         ]
 
-    def _text(self, row: NDArray[np.int64], config: CaptionGeneratorConfig) -> str:
+    def _text(self, row: NDArray[np.int64], *, plain: bool) -> str:
         tokens = row.tolist()
         for at, token in enumerate(tokens[1:], start=1):
             if token in self._generation.stop:
                 tokens = tokens[: at + 1]
                 break
-        text = str(self._tokenizer.decode(tokens, skip_special_tokens=config.post_process))
-        return " ".join(text.split()) if config.post_process else text
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=plain))
 
 
 def open_model(folder: Path, open_session: Opener) -> CaptionGenerator:
@@ -136,7 +127,8 @@ def open_model(folder: Path, open_session: Opener) -> CaptionGenerator:
             hint="Choose a captioner exported as encoder_model.onnx and decoder_model.onnx.",
         )
     decoder.expect(*_DECODER_INPUTS)
-    return CaptionGenerator(encoder, ImageInput(encoder, name, folder), decoder, open_tokenizer(folder), _read(folder))
+    images = ImageInput(encoder, name, folder)
+    return CaptionGenerator(_Captioner(encoder, images, decoder, open_tokenizer(folder), _read(folder)))
 
 
 def _read(folder: Path) -> Generation:

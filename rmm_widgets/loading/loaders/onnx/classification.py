@@ -1,22 +1,21 @@
-"""classification_model: pictures or texts to labels."""
+"""classification_model: pictures or texts to logits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from ....errors import UnsupportedModelError
 from ...config import ClassificationModelConfig
 from ...files import read_optional_json
+from ..classification import ClassificationModel
 from ..images import blank_image, read_images
-from ..scores import best_labels, label_names, sigmoid, softmax
 from ..texts import TEXT_INPUTS, TextEncoder, texts_of
 from .image_input import ImageInput, image_input_name
-from .model import Opener
-from .session import Array, Session, find_file
+from .session import Array, Opener, Session, find_file
 
-__all__ = ["ClassificationModel", "open_model"]
+__all__ = ["open_model"]
 
 
 class _Pictures:
@@ -57,39 +56,6 @@ class _Texts:
     def probe(self) -> list[Array]:
         rows, _ = self.logits("probe", ClassificationModelConfig())
         return rows
-
-
-class ClassificationModel:
-    """Labels a picture or a text, whichever the model was trained on."""
-
-    methods: ClassVar[tuple[str, ...]] = ("__call__",)
-
-    def __init__(self, source: _Pictures | _Texts, config: dict[str, Any]) -> None:
-        self._source = source
-        self._hub_config = config
-        self._config = ClassificationModelConfig()
-
-    def configure(self, config: ClassificationModelConfig) -> None:
-        """Use these settings from the next call on."""
-        self._config = config
-
-    def __call__(self, data: object) -> list[Any]:
-        """`{"label", "score"}` for a picture or text, best first; for a list, a list of those."""
-        config = self._config
-        rows, single = self._source.logits(data, config)
-        answers = [self._answer(row, config) for row in rows]
-        return answers[0] if single else answers
-
-    def probe(self) -> list[Array]:
-        """Raw outputs for a tiny input."""
-        return self._source.probe()
-
-    def _answer(self, logits: Array, config: ClassificationModelConfig) -> list[dict[str, Any]]:
-        row = logits.reshape(-1)
-        many = self._hub_config.get("problem_type") == "multi_label_classification" or len(row) == 1
-        scores = sigmoid(row) if many else softmax(row)
-        names = label_names(self._hub_config, len(row))
-        return best_labels(scores, names, top_k=config.top_k, threshold=config.threshold)
 
 
 def open_model(folder: Path, open_session: Opener) -> ClassificationModel:

@@ -6,8 +6,7 @@ What the numbers mean is for the modules per type.
 from __future__ import annotations
 
 import importlib
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import LoadError, UnsupportedModelError
+from ..threads import thread_limit
 from .external_data import check_external_data
 
-__all__ = ["Array", "Session", "find_file"]
+__all__ = ["Array", "Opener", "Session", "find_file"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -70,7 +70,7 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
         options.inter_op_num_threads = 1
-        options.intra_op_num_threads = _threads()
+        options.intra_op_num_threads = thread_limit(_MOST_THREADS)
         # Threads that spin while they wait would take whole cores from the notebook.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
@@ -116,6 +116,10 @@ class Session:
         return [np.asarray(result) for result in results]
 
 
+Opener: TypeAlias = Callable[[Path], Session]
+"""Opens an ONNX file on the device that was chosen; gives up where the load was cancelled."""
+
+
 def find_file(folder: Path, *names: str) -> Path:
     """The first of these ONNX files that the repository has, in `onnx/` or at its root; a lone other file too.
 
@@ -158,17 +162,3 @@ def _provider(device: str, available: Sequence[str]) -> tuple[str, dict[str, str
             hint="Load with device='cpu', or install onnxruntime-gpu on a machine with a CUDA GPU.",
         )
     return provider, {"device_id": number} if number and kind == "cuda" else {}
-
-
-def _threads() -> int:
-    asked = os.environ.get("RMM_NUM_THREADS")
-    if asked is None:
-        return min(_MOST_THREADS, _cores())
-    if not asked.isdecimal() or int(asked) < 1:
-        raise LoadError(f"RMM_NUM_THREADS is {asked!r}", hint="Set it to a whole number from 1, or unset it.")
-    return int(asked)
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,20 +1,16 @@
-"""What every model of this loader offers to the servable that holds it."""
+"""What every model of ours offers to the servable that holds it, whichever library it runs on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
-from .session import Array, Session
+from numpy.typing import NDArray
 
-__all__ = ["OnnxModel", "Opener"]
-
-Opener = Callable[[Path], Session]
-"""Opens an ONNX file on the device that was chosen; gives up where the load was cancelled."""
+__all__ = ["LoadedModel"]
 
 
-class OnnxModel(Protocol):
+class LoadedModel(Protocol):
     """A model in memory. Calls may come while `configure` runs: a call reads its settings once."""
 
     methods: ClassVar[tuple[str, ...]]
@@ -32,6 +28,6 @@ class OnnxModel(Protocol):
         """The main function of the type."""
         ...
 
-    def probe(self) -> list[Array]:
+    def probe(self) -> Sequence[NDArray[Any]]:
         """Raw outputs for a tiny input that the model itself makes up."""
         ...
