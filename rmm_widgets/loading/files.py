@@ -15,7 +15,8 @@ from ..errors import LoadError
 
 __all__ = ["list_files", "read_optional_json", "read_text"]
 
-_JSON_LIMIT = 64 << 20
+_JSON_LIMIT = 8 << 20
+"""Bytes; small lists make 20 times as many in memory."""
 
 
 def list_files(folder: Path) -> tuple[str, ...]:
@@ -48,7 +49,7 @@ def read_optional_json(path: Path) -> dict[str, Any] | None:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except FileNotFoundError:
         return None
-    except (msgspec.DecodeError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:  # damaged text, nested too deeply, unreadable
         raise LoadError(
             f"{path.name} cannot be read: {error}", hint="Run `%rmm verify` on the model, then download it again."
         ) from None

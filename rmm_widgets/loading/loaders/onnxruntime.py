@@ -17,6 +17,7 @@ from ...hub.identify import Evidence, Identity
 from ...types import ModelType
 from ..config import ModelConfig
 from ..dependencies import require
+from ..estimate import onnx_estimate
 from ..files import list_files
 from ..loader import Loader, Match, MemoryEstimate
 from ..servable import Loaded
@@ -35,12 +36,6 @@ _MODULES = {
 }
 
 
-_LIBRARIES = 45 << 20
-"""Bytes of a process with onnxruntime, measured with 1.32."""
-_WORKING = 0.5
-"""Bytes for a call, as a share of the weights: activations of a small batch."""
-
-
 class OnnxLoader:
     """ONNX files of any of the five types; see `loading.loader.Loader`."""
 
@@ -56,11 +51,8 @@ class OnnxLoader:
         return Match(model_type=identity.model_type, detail=detail)
 
     def estimate(self, folder: Path, model_type: ModelType, config: Mapping[str, Any]) -> MemoryEstimate:
-        """The ONNX files and their external data."""
-        del model_type, config  # neither changes what a session takes
-        files = [path for path in list_files(folder) if ".onnx" in path]
-        weights = sum((folder / path).stat().st_size for path in files)
-        return MemoryEstimate(weights=weights, working=int(_WORKING * weights), libraries=_LIBRARIES)
+        """The ONNX files with their external data, and the batch that the configuration allows."""
+        return onnx_estimate(folder, model_type, config)
 
     def open(self, *, model_id: str, model_type: ModelType, path: Path, trusted: bool) -> OnnxServable:
         """A servable for the ONNX files in a folder.
