@@ -16,6 +16,7 @@ from .errors import (
 from .manager_downloads import ManagerDownloads
 from .manager_lifetime import check_callable
 from .manager_reading import ManagerReading, check_model_type
+from .manager_safety import ManagerSafety
 from .manager_settings import check_isolation
 from .runtime.entry import CustomSource, Isolation, LoadOptions
 from .runtime.job import Job
@@ -36,7 +37,7 @@ T = TypeVar("T")
 EventHandler = Callable[[ModelEvent], object]
 
 
-class ModelManager(ManagerDownloads, ManagerReading):
+class ModelManager(ManagerDownloads, ManagerSafety, ManagerReading):
     """Registers, downloads, loads, watches and unloads models.
 
     Thread-safe. Operations that take long return a `Job` at once; everything that can be read answers from
@@ -203,6 +204,8 @@ class ModelManager(ManagerDownloads, ManagerReading):
             ModelNotAvailableError: It is not on disk and must not be downloaded.
             InvalidConfigError: A key is unknown or a value wrong; nothing is loaded.
             LoadError: A custom model cannot live in a process of its own.
+
+        The job raises `UnsafeModelError` where the files may run code and `allow_unsafe` was not called.
         """
         chosen: Isolation | None = None if isolation is None else check_isolation(isolation)
         given = _checked_config({} if config is None else config, model_id)

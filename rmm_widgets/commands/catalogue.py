@@ -92,7 +92,8 @@ def _info(context: Context, *, model_id: str, files: bool = False) -> CommandRes
     if files:
         document = files_table(listing)
         return CommandResult(Listing(list(listing.files), document), document)
-    description = msgspec.structs.replace(manager.describe(model_id), files=listing)
+    report = wait_for(manager.check_safety(model_id))
+    description = msgspec.structs.replace(manager.describe(model_id), files=listing, safety=report)
     return CommandResult(description, info_table(description))
 
 

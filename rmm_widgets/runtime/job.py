@@ -29,6 +29,7 @@ JobKind = Literal[
     "check",
     "list",
     "files",
+    "safety",
 ]
 
 

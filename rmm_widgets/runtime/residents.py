@@ -182,6 +182,7 @@ class Residents:
             return await self._place_custom(entry, generation, device)
         from ..loading.detect import detect
 
+        trusted = await engine.gate.check(entry, folder, isolation)
         detection = await engine.in_thread(lambda: detect(folder), "detect")
         spec = WorkerSpec(
             model_id=info.model_id,
@@ -192,6 +193,7 @@ class Residents:
             config=thaw(entry.live_config),
             device=device,
             log_path=engine.logs.new(generation),
+            trusted=trusted,
             preload=detection.preload,
         )
         if isolation == "process":
