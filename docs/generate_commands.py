@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from rmm_widgets.commands import catalogue, disk, overview, residents, transfers
+from rmm_widgets.commands import catalogue, consent, disk, overview, residents, transfers
 from rmm_widgets.commands.spec import Command
 from rmm_widgets.commands.table import LATER
 
@@ -33,6 +33,7 @@ def document() -> str:
         ("The whole", overview.COMMANDS),
         ("Downloads and files", (*transfers.COMMANDS, *disk.COMMANDS)),
         ("Models in memory", residents.COMMANDS),
+        ("Consent", consent.COMMANDS),
     )
     parts = [INTRODUCTION, *(_group(title, commands) for title, commands in groups), _later()]
     return "\n".join(parts)

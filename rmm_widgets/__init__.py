@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from .notebook.widgets import DownloadProgress, HealthBadge, ModelManagerPanel
     from .runtime.entry import ModelDescription
     from .runtime.job import Job
+    from .safety_records import Finding, SafetyReport
     from .types import (
         HubModel,
         ManagerState,
@@ -98,6 +99,7 @@ __all__ = [
     "FileCheck",
     "FileListing",
     "FileProgress",
+    "Finding",
     "FrontEndNotBuiltError",
     "GatedModelError",
     "HealthBadge",
@@ -142,6 +144,7 @@ __all__ = [
     "RepositoryNotFoundError",
     "RepositoryUsage",
     "RevisionNotFoundError",
+    "SafetyReport",
     "Statistics",
     "UnsafeModelError",
     "UnsupportedModelError",
@@ -163,6 +166,7 @@ _ELSEWHERE = {
     "FileCheck": ".file_records",
     "FileListing": ".file_records",
     "FileProgress": ".file_records",
+    "Finding": ".safety_records",
     "ListedFile": ".file_records",
     "HealthBadge": ".notebook.widgets",
     "Job": ".runtime.job",
@@ -173,6 +177,7 @@ _ELSEWHERE = {
     "PruneReport": ".disk_records",
     "PrunedFile": ".disk_records",
     "RepositoryUsage": ".disk_records",
+    "SafetyReport": ".safety_records",
     "VerifyReport": ".file_records",
     "get_manager": ".default_manager",
 }

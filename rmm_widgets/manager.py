@@ -17,6 +17,7 @@ from .loading.config import ModelConfig, as_mapping
 from .manager_downloads import ManagerDownloads
 from .manager_lifetime import check_callable
 from .manager_reading import ManagerReading, check_model_type
+from .manager_safety import ManagerSafety
 from .manager_settings import check_isolation
 from .runtime.entry import CustomSource, Isolation, LoadOptions
 from .runtime.job import Job
@@ -38,7 +39,7 @@ T = TypeVar("T")
 EventHandler = Callable[[ModelEvent], object]
 
 
-class ModelManager(ManagerDownloads, ManagerReading):
+class ModelManager(ManagerDownloads, ManagerSafety, ManagerReading):
     """Registers, downloads, loads, watches and unloads models.
 
     Thread-safe. Operations that take long return a `Job` at once; everything that can be read answers from
@@ -212,6 +213,8 @@ class ModelManager(ManagerDownloads, ManagerReading):
             UnsupportedModelError: There is no such loader, or it does not fit.
             MissingDependencyError: The library of the loader that was asked for is not installed.
             LoadError: A custom model cannot live in a process of its own, nor be loaded by a loader.
+
+        The job raises `UnsafeModelError` where the files may run code and `allow_unsafe` was not called.
         """
         chosen: Isolation | None = None if isolation is None else check_isolation(isolation)
         given = _checked_config({} if config is None else config, model_id)

@@ -47,6 +47,13 @@ def _short(text: object) -> str:
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
+def visible(text: str, limit: int = 120) -> str:
+    """A foreign text for messages, on one line: invisible characters are written as escapes, a long one is cut."""
+    shown = "".join(c if not _has_control(c) else c.encode("unicode_escape").decode() for c in text)
+    half = (limit - 3) // 2
+    return shown if len(shown) <= limit else f"{shown[:half]}...{shown[-half:]}"
+
+
 def check_model_id(model_id: object) -> str:
     """A model id: any visible text that a user can type; never used as a path."""
     if not isinstance(model_id, str) or not model_id.strip():

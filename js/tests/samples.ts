@@ -17,6 +17,7 @@ export function row(id: string, changes: Partial<Row> = {}): Row {
     memory: 0,
     device: "",
     placement: "",
+    allowed: false,
     actions: ["download"],
     ...changes,
   };

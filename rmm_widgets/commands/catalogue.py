@@ -98,7 +98,8 @@ def _info(context: Context, *, model_id: str, files: bool = False) -> CommandRes
         return CommandResult(Listing(list(listing.files), document), document)
     description = manager.describe(model_id)
     detection, trouble = _detection(context, description)
-    description = msgspec.structs.replace(description, files=listing, detection=detection)
+    report = wait_for(manager.check_safety(model_id))
+    description = msgspec.structs.replace(description, files=listing, detection=detection, safety=report)
     return CommandResult(description, info_table(description, trouble))
 
 

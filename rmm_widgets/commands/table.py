@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from . import catalogue, disk, overview, residents, transfers
+from . import catalogue, consent, disk, overview, residents, transfers
 from .spec import Command
 
 __all__ = ["LATER", "TABLE"]
@@ -13,7 +13,14 @@ __all__ = ["LATER", "TABLE"]
 TABLE: Mapping[str, Command] = MappingProxyType(
     {
         command.name: command
-        for group in (catalogue.COMMANDS, overview.COMMANDS, transfers.COMMANDS, disk.COMMANDS, residents.COMMANDS)
+        for group in (
+            catalogue.COMMANDS,
+            overview.COMMANDS,
+            transfers.COMMANDS,
+            disk.COMMANDS,
+            residents.COMMANDS,
+            consent.COMMANDS,
+        )
         for command in group
     }
 )

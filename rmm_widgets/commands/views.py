@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..file_records import FileListing, FileProgress
+from ..safety_records import SafetyReport
 from ..types import HubModel, ModelDownloadProgress, ModelEvent, ModelInfo, QueueEntry, Statistics, UpdateOffer
 from .render import Column, Message, Table, size
 
@@ -31,6 +32,7 @@ __all__ = [
     "ordinal",
     "progress_text",
     "queue_table",
+    "safety_text",
     "search_table",
     "settings_table",
     "statistics_table",
@@ -75,7 +77,7 @@ def models_table(descriptions: Iterable[ModelDescription]) -> Table:
             (
                 each.info.model_id,
                 each.info.model_type.value,
-                _stage(each),
+                _stage(each) + (", unsafe files allowed" if each.allowed_commit else ""),
                 each.health.value,
                 size(each.size_on_disk or each.info.total_size_estimate),
                 each.info.repo_id,
@@ -179,6 +181,7 @@ def info_table(description: ModelDescription, not_loadable: str = "") -> Table:
         ("health", " ".join(filter(None, (description.health.value, description.health_reason)))),
         ("on disk", size(description.size_on_disk)),
         ("weak", weak_text(description.weak_files)),
+        *_safety_rows(description),
         ("kept of its download", size(description.partial_bytes)),
         ("estimate", size(info.total_size_estimate)),
         ("files", files),
@@ -207,6 +210,30 @@ def loader_text(detection: Detection) -> str:
     others = [each.loader if each.installed else f"{each.loader} (not installed)" for each in detection.alternatives]
     also = f"; also fit: {', '.join(others)}" if others else ""
     return f"{detection.loader}: {detection.reason}{also}"
+
+
+def _safety_rows(description: ModelDescription) -> Sequence[tuple[str, str]]:
+    """What the files might do, and what the user said about that."""
+    commit, report = description.allowed_commit, description.safety
+    allowed = ("allowed", f"the files of commit {commit} may run code" if commit else "")
+    if report is None:
+        return (allowed,)
+    told = safety_text(report)
+    return (
+        ("formats", ", ".join(f"{name} {count}" for name, count in report.formats)),
+        ("not looked at", _named(report.unread, len(report.unread), "")),
+        ("safety", told if report.findings or report.source == "disk" else ""),
+        allowed,
+    )
+
+
+def safety_text(report: SafetyReport) -> str:
+    """What a look at a model's files found, in one line."""
+    if report.safe:
+        return "nothing in the files asks to run code"
+    found = [f"{each.path} ({each.reason})" if each.path else each.reason for each in report.findings]
+    before = "refused: " if report.source == "disk" else "would be refused: "
+    return _named(found, len(found), before)
 
 
 def weak_text(paths: Sequence[str]) -> str:

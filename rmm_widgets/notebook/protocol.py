@@ -42,6 +42,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Measured bytes of the loaded model, 0 where not loaded."""
     device: str
     placement: str
+    allowed: bool
+    """The user allowed its files to run code."""
     actions: tuple[Action, ...]
     """The buttons that fit now, in order."""
 

@@ -85,6 +85,7 @@ def row(description: ModelDescription) -> Row:
         memory=description.memory_bytes,
         device=description.device,
         placement=description.placement,
+        allowed=description.allowed_commit is not None,
         actions=actions(description),
     )
 

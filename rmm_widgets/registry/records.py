@@ -34,10 +34,11 @@ class StoredModel(msgspec.Struct, frozen=True):
         pinned: Never evicted from memory.
         commit: Commit of the files last downloaded, 40 hex digits, or None.
         custom: The model is the user's own Python object, which a later kernel does not have.
+        allowed_commit: Commit whose files the user allowed to run code, or None.
         registered_at, updated_at: Aware datetimes.
 
     Raises:
-        InvalidModelInfoError: The commit is malformed or a time has no zone.
+        InvalidModelInfoError: A commit is malformed or a time has no zone.
     """
 
     info: ModelInfo
@@ -47,11 +48,13 @@ class StoredModel(msgspec.Struct, frozen=True):
     custom: bool = False
     registered_at: datetime = msgspec.field(default_factory=_now)
     updated_at: datetime = msgspec.field(default_factory=_now)
+    allowed_commit: str | None = None
 
     def __post_init__(self) -> None:
         try:
-            if self.commit is not None:
-                names.check_commit(self.commit)
+            for commit in (self.commit, self.allowed_commit):
+                if commit is not None:
+                    names.check_commit(commit)
             if self.registered_at.tzinfo is None or self.updated_at.tzinfo is None:
                 raise ValueError("registered_at and updated_at must be aware datetimes")
         except ValueError as error:

@@ -134,7 +134,7 @@ class Disk:
         entry.size_on_disk = found.size if found else 0
         entry.weak_files = found.weak if found else ()
         if found and found.commit != entry.commit:
-            entry.commit = found.commit
+            self._engine.gate.follow(entry, found.commit)
             self._engine.on_commit(entry)
         return found is not None
 

@@ -32,6 +32,7 @@ from ..types import ModelEvent, ModelEventType, ModelHealth, freeze
 from .bus import Bus, Listener
 from .disk import Disk
 from .entry import Entry, ModelDescription, Picture
+from .gate import Gate
 from .housekeeping import Housekeeping
 from .integrity import Integrity
 from .job import Job, JobKind
@@ -65,6 +66,7 @@ class Engine:
         self.integrity = Integrity(self)
         self.housekeeping = Housekeeping(self)
         self.revisions = Revisions(self)
+        self.gate = Gate(self)
         self.logs = WorkerLogs(data_dir / "logs")
         self.on_event: Callable[[ModelEvent], None] = lambda _event: None
         """Set by the registrar: keeps the history."""

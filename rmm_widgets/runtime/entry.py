@@ -15,6 +15,7 @@ from ..errors import IntegrityError, InvalidModelInfoError, ModelNotAvailableErr
 from ..file_records import FileListing
 from ..health import HealthTracker
 from ..lifecycle.states import ModelState, Stage, public_status
+from ..safety_records import SafetyReport
 from ..types import FrozenDict, ModelDownloadProgress, ModelHealth, ModelInfo, ModelInstance, ModelStatus, freeze
 from ..workers.api import Worker
 
@@ -46,6 +47,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         files: The files of its repository, only where they were asked for (`list_files`).
         detection: How it would be loaded, only where that was asked for (`find_loader`).
+        allowed_commit: The commit that the user allowed to run code, None where there is none.
+        safety: What its files might do, only where that was asked for (`check_safety`).
     """
 
     info: ModelInfo
@@ -78,6 +81,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     weak_files: tuple[str, ...] = ()
     files: FileListing | None = None
     detection: Detection | None = None
+    allowed_commit: str | None = None
+    safety: SafetyReport | None = None
 
     @property
     def stage_word(self) -> str:
@@ -122,6 +127,8 @@ class Entry:
     custom: bool = False
     source: CustomSource | None = None
     commit: str | None = None
+    allowed_commit: str | None = None
+    """The commit whose files the user allowed to run code; `Gate.follow` ends it with the commit."""
     registered_at: datetime | None = None
 
     updating: bool = False
@@ -225,4 +232,5 @@ class Entry:
             instance=self.instance,
             generation=state.generation,
             weak_files=self.weak_files,
+            allowed_commit=self.allowed_commit,
         )

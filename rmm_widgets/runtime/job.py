@@ -30,6 +30,7 @@ JobKind = Literal[
     "check",
     "list",
     "files",
+    "safety",
 ]
 
 

@@ -26,6 +26,7 @@ from ..registry.records import StoredModel
 from ..registry.store import RegistryStore
 from ..types import ModelEventType, ModelInfo, freeze, thaw
 from .entry import CustomSource, Entry
+from .gate import check_consent
 from .history import History
 from .revisions import keep_commit
 from .threads import SerialThread
@@ -151,13 +152,14 @@ class Registrar:
             if another:
                 await self._look([entry])  # as after a restart, or where a cell is run again
             return False
-        before = (entry.info, entry.commit, entry.custom)
+        before = (entry.info, entry.commit, entry.custom, entry.allowed_commit)
         entry.info, entry.custom = info, entry.custom or source is not None
-        entry.commit = None if changed else entry.commit
+        if changed:
+            entry.commit = entry.allowed_commit = None
         try:
             await self._put(entry)
         except BaseException:
-            entry.info, entry.commit, entry.custom = before
+            entry.info, entry.commit, entry.custom, entry.allowed_commit = before
             raise
         if changed:
             entry.snapshot, entry.size_on_disk, entry.weak_files = None, 0, ()
@@ -286,6 +288,35 @@ class Registrar:
             await self._put(entry)
             self._engine.settle(model_id)
 
+    # Consent to files that may run code
+
+    async def allow(self, model_id: str, commit: str) -> None:
+        """Remember that the user allows a model's files, at the commit that it is at, to run code.
+
+        Raises:
+            UnsafeModelError: It is at another commit.
+        """
+        async with self._lock:
+            entry = self._engine.entry(model_id)
+            await self._consent(entry, check_consent(entry, commit))
+
+    async def forbid(self, model_id: str) -> None:
+        """Forget that the user allowed a model's files to run code."""
+        async with self._lock:
+            await self._consent(self._engine.entry(model_id), None)
+
+    async def _consent(self, entry: Entry, commit: str | None) -> None:
+        before = entry.allowed_commit
+        if commit == before:
+            return
+        entry.allowed_commit = commit
+        try:
+            await self._put(entry)
+        except BaseException:
+            entry.allowed_commit = before
+            raise
+        self._engine.gate.announce(entry, "unsafe_allowed" if commit else "unsafe_revoked", commit or before)
+
     def _note_commit(self, entry: Entry) -> None:
         self._engine.loop.spawn(self.save(entry), name=f"save {entry.info.model_id}")
 
@@ -313,6 +344,7 @@ class Registrar:
             pinned=stored.pinned,
             custom=stored.custom,
             commit=stored.commit,
+            allowed_commit=stored.allowed_commit,
             registered_at=stored.registered_at,
         )
         self._engine.entries[stored.model_id] = entry
@@ -332,7 +364,7 @@ class Registrar:
                     new.append(self._admit(model))
                 elif engine.state(model_id).stage in _UNTOUCHED and before.get(model_id) == (entry.info, entry.commit):
                     entry.info, entry.config, entry.pinned = model.info, model.config, model.pinned
-                    entry.commit = model.commit or entry.commit
+                    entry.commit, entry.allowed_commit = model.commit or entry.commit, model.allowed_commit
                     new.append(entry)
             for model_id in [known for known in engine.entries if known not in stored]:
                 state = engine.state(model_id)
@@ -353,6 +385,7 @@ def _stored(entry: Entry) -> StoredModel:
         config=entry.config,
         pinned=entry.pinned,
         commit=entry.commit,
+        allowed_commit=entry.allowed_commit,
         custom=entry.custom,
         registered_at=entry.registered_at or now,
         updated_at=now,

@@ -182,6 +182,7 @@ class Residents:
             return await self._place_custom(entry, generation, device)
         from ..loading.detect import detect
 
+        trusted = await engine.gate.check(entry, folder, isolation)
         wanted = entry.options.loader
         detection = await engine.in_thread(lambda: detect(folder, loader=wanted, model_type=info.model_type), "detect")
         entry.loader = detection.loader
@@ -194,6 +195,7 @@ class Residents:
             config=thaw(entry.live_config),
             device=device,
             log_path=engine.logs.new(generation),
+            trusted=trusted,
             preload=detection.preload,
         )
         if isolation == "process":

@@ -91,7 +91,7 @@ class Revisions:
         entry.snapshot, entry.size_on_disk = result.snapshot, result.total_bytes
         if entry.commit == result.commit:
             return
-        entry.commit = result.commit
+        self._engine.gate.follow(entry, result.commit)
         entry.info = _at_commit(entry.info, result)
         self._engine.on_commit(entry)
 

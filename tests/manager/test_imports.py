@@ -13,7 +13,7 @@ import rmm_widgets
 PACKAGE = Path(rmm_widgets.__file__).parent
 
 LAYERS: list[set[str]] = [
-    {"errors", "names", "types", "disk_records", "file_records"},
+    {"errors", "names", "types", "disk_records", "file_records", "safety_records"},
     {"lifecycle", "base_model"},
     {"registry"},
     {"downloads"},
@@ -24,7 +24,7 @@ LAYERS: list[set[str]] = [
     {"runtime"},
     {"manager_reading", "manager_settings"},
     {"manager_lifetime"},
-    {"manager_files"},
+    {"manager_files", "manager_safety"},
     {"manager_downloads"},
     {"manager"},
     {"default_manager"},

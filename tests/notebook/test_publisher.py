@@ -37,6 +37,7 @@ def make_row(model_id: str, stage: str = "registered") -> Row:
         memory=0,
         device="",
         placement="",
+        allowed=False,
         actions=(),
     )
 

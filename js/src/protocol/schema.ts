@@ -37,6 +37,8 @@ export interface Row {
   memory: number;
   device: string;
   placement: string;
+  /** The user allowed its files to run code. */
+  allowed: boolean;
   /** The buttons that fit now, in order. */
   actions: Action[];
 }

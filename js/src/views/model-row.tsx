@@ -61,6 +61,7 @@ function Status({ row, state }: { row: Row; state: ViewState }) {
       <span class="rmm-status" data-status={row.status}>
         {statusWords(row)}
       </span>
+      {row.allowed && <span class="rmm-small"> unsafe files allowed</span>}
       {row.status === "loaded" && row.memory > 0 && (
         <span class="rmm-small">
           {" "}

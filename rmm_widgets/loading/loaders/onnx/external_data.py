@@ -1,4 +1,4 @@
-"""Which other files an ONNX file draws its weights from, read from the file itself.
+"""What an ONNX file draws from outside of itself: files with weights, and operators that are no standard ones.
 
 An ONNX file may name any path for its weights; older runtimes follow it anywhere. Only the fields on
 the way to those names are looked at (onnx.proto), over a memory map, so that size does not matter.
@@ -9,12 +9,12 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ....errors import LoadError, UnsafeModelError
 from ....names import check_file_path
 
-__all__ = ["check_external_data", "external_files"]
+__all__ = ["References", "check_external_data", "external_files", "read_references"]
 
 _Span: TypeAlias = tuple[int, int]
 
@@ -27,9 +27,12 @@ _CHILDREN: dict[str, dict[int, str]] = {
     "node": {5: "attribute"},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
-    "tensor": {13: "entry"},
+    "tensor": {},
 }
+_GRAPH, _LOCATION, _OPERATOR_DOMAIN, _FUNCTION_DOMAIN = ("model", 7), ("tensor", 13), ("node", 7), ("function", 10)
 _KEY, _VALUE = 1, 2
+_MOST_FIELDS = 5_000_000
+"""More than any model has that was not made to keep a reader busy."""
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
@@ -58,29 +61,71 @@ def check_external_data(path: Path) -> None:
             )
 
 
+class References(NamedTuple):
+    """What an ONNX file asks for: paths of files with weights, and domains of operators that it does not define."""
+
+    files: frozenset[str]
+    domains: frozenset[str]
+    has_graph: bool
+
+
 def external_files(path: Path) -> frozenset[str]:
     """The paths that an ONNX file names for its weights, as they stand there.
 
     Raises:
         ValueError: The file is no ONNX file.
     """
+    return read_references(path).files
+
+
+def read_references(path: Path) -> References:
+    """The files and the domains of operators that an ONNX file names, as they stand there.
+
+    Raises:
+        ValueError: The file is no ONNX file.
+    """
     if path.stat().st_size == 0:
         raise ValueError("it is empty")
+    files: set[str] = set()
+    used: set[str] = set()
+    defined: set[str] = set()
+    has_graph = False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return frozenset(_locations(data))
+        for place, span in _walk(data):
+            if place == _LOCATION:
+                files |= _location(data, span)
+            elif place == _OPERATOR_DOMAIN:
+                used.add(_text(data, span))
+            elif place == _FUNCTION_DOMAIN:
+                defined.add(_text(data, span))
+            has_graph |= place == _GRAPH
+    return References(frozenset(files), frozenset(used - defined), has_graph)
 
 
-def _locations(data: mmap.mmap) -> Iterator[str]:
+def _walk(data: mmap.mmap) -> Iterator[tuple[tuple[str, int], _Span]]:
+    """The fields of all messages that matter: message and number, and where the content lies."""
     todo: list[tuple[str, _Span]] = [("model", (0, len(data)))]
+    seen = 0
     while todo:
         message, span = todo.pop()
-        if message == "entry":
-            fields = {number: data[start:end] for number, (start, end) in _fields(data, span)}
-            if fields.get(_KEY) == b"location":
-                yield fields.get(_VALUE, b"").decode(errors="replace")
-            continue
         children = _CHILDREN[message]
-        todo.extend((children[number], inner) for number, inner in _fields(data, span) if number in children)
+        for number, inner in _fields(data, span):
+            seen += 1
+            if seen > _MOST_FIELDS:
+                raise ValueError("it has more parts than any model")
+            yield (message, number), inner
+            if number in children:
+                todo.append((children[number], inner))
+
+
+def _location(data: mmap.mmap, span: _Span) -> set[str]:
+    """The path in one entry about external data; empty where the entry is about something else."""
+    entry = {number: _text(data, inner) for number, inner in _fields(data, span)}
+    return {entry.get(_VALUE, "")} if entry.get(_KEY) == "location" else set()
+
+
+def _text(data: mmap.mmap, span: _Span) -> str:
+    return data[span[0] : span[1]].decode(errors="replace")
 
 
 def _fields(data: mmap.mmap, span: _Span) -> Iterator[tuple[int, _Span]]:
