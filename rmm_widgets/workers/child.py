@@ -27,7 +27,7 @@ from .faults import describe_error
 from .frames import FrameError, FrameSocket
 from .messages import CallbackCall, Failed, OpenRequest, Reply, Request
 
-__all__ = ["PYTHON_LOADER", "main"]
+__all__ = ["PYTHON_LOADER", "end_with", "main", "serve_kernel"]
 
 PYTHON_LOADER = "python:"
 """A loader `python:module:name` is a callable in an importable module that makes a `Servable`."""
@@ -39,10 +39,15 @@ _OOM_SCORE = 300
 
 def main() -> NoReturn:
     """Serve the kernel on the inherited socket until it ends; arguments: the socket's number, the kernel's pid."""
+    serve_kernel(int(sys.argv[1]), int(sys.argv[2]))
+
+
+def serve_kernel(descriptor: int, kernel: int) -> NoReturn:
+    """Be the worker of a kernel, given by its pid, that has the other end of a socket, until it ends."""
     try:
-        sock = socket.socket(fileno=int(sys.argv[1]))
+        sock = socket.socket(fileno=descriptor)
         sock.set_inheritable(False)
-        _end_with(parent=int(sys.argv[2]))
+        end_with(kernel)
         _restrict()
         _serve(FrameSocket(sock))
     except BaseException:  # noqa: BLE001 - the last words of a worker go to its log
@@ -50,8 +55,8 @@ def main() -> NoReturn:
     os._exit(_BROKEN)
 
 
-def _end_with(parent: int) -> None:
-    """Be killed together with the kernel, also where it has just died."""
+def end_with(parent: int) -> None:
+    """Be killed together with the parent process, also where it has just died."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
