@@ -26,6 +26,7 @@ from .core import WorkerCore
 from .faults import describe_error
 from .frames import FrameError, FrameSocket
 from .messages import CallbackCall, Failed, OpenRequest, Reply, Request
+from .segments import WorkerSegments, can_share
 
 __all__ = ["PYTHON_LOADER", "end_with", "main", "serve_kernel"]
 
@@ -49,7 +50,10 @@ def serve_kernel(descriptor: int, kernel: int) -> NoReturn:
         sock.set_inheritable(False)
         end_with(kernel)
         _restrict()
-        _serve(FrameSocket(sock))
+        frames = FrameSocket(sock)
+        if can_share():
+            frames.takes_memory, frames.segments = True, WorkerSegments(frames.notify)
+        _serve(frames)
     except BaseException:  # noqa: BLE001 - the last words of a worker go to its log
         traceback.print_exc()
     os._exit(_BROKEN)

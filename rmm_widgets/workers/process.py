@@ -34,6 +34,7 @@ from .handle import WorkerHandle
 from .link import Inbox, Unsent
 from .messages import CancelRequest, OpenRequest, Request
 from .nursery import Forked, Nurseries, NurseryLostError, Order
+from .segments import KernelSegments, Notice, can_share
 
 __all__ = ["start_process_worker"]
 
@@ -90,7 +91,7 @@ class _ProcessLink:
         self._frames: FrameSocket
         self._process: subprocess.Popen[bytes] | Forked
         self._measured: psutil.Process | None = None
-        self._outbox: queue.SimpleQueue[OpenRequest | Request | None] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[OpenRequest | Request | Notice | None] = queue.SimpleQueue()
         self._ending = threading.Lock()
         self._reaped = False
         self._dead = threading.Event()
@@ -164,7 +165,7 @@ class _ProcessLink:
                 folder.remove()
             tell(error)
             return
-        self._frames = FrameSocket(kernel_end, self._limits)
+        self._frames = self._framed(kernel_end)
         threads = [
             threading.Thread(target=target, name=self._name(role), daemon=True)
             for role, target in (("reader", self._read), ("writer", self._write))
@@ -180,6 +181,8 @@ class _ProcessLink:
         for thread in threads:
             thread.join()
         self._frames.close()
+        if self._frames.segments:
+            self._frames.segments.close()
         folder.remove()
         self._inbox.ended(
             describe_exit(
@@ -190,6 +193,13 @@ class _ProcessLink:
                 detail=log_tail(self._spec.log_path, log_start),
             )
         )
+
+    def _framed(self, kernel_end: socket.socket) -> FrameSocket:
+        limits = self._limits or Limits()
+        frames = FrameSocket(kernel_end, limits)
+        if can_share():
+            frames.segments = KernelSegments(limits.block, frames.notify, self._outbox.put)
+        return frames
 
     def _begin(self, log: IO[bytes], temporary: str) -> socket.socket:
         """Start the process; this end of its socket."""
@@ -291,6 +301,9 @@ class _ProcessLink:
         request = self._outbox.get()
         if request is None:
             return False
+        if isinstance(request, Notice):
+            self._frames.notify(request)
+            return True
         try:
             header, buffers = wire.encode(request)
             self._frames.check(header, buffers)
