@@ -29,6 +29,7 @@ from ..lifecycle.effects import (
 from ..lifecycle.machine import Lifecycle
 from ..lifecycle.states import Failure, FailurePhase, ModelState, Stage
 from ..types import ModelEvent, ModelEventType, ModelHealth, freeze
+from ..workers.nursery import Nurseries
 from .bus import Bus, Listener
 from .disk import Disk
 from .entry import Entry, ModelDescription, Picture
@@ -61,6 +62,7 @@ class Engine:
         self.entries: dict[str, Entry] = {}
         self.jobs: dict[int, Job[Any]] = {}
         self.transfers = Transfers(self)
+        self.nurseries = Nurseries()
         self.residents = Residents(self)
         self.disk = Disk(self)
         self.integrity = Integrity(self)

@@ -6,6 +6,7 @@ When a model may be loaded is the machine's business; how a worker works is `wor
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ UNLOAD_TIMEOUT = 30.0
 """Seconds that a custom model's `unload` may take; a process is simply ended."""
 
 STOP_GRACE = 2.0
+_WORTH_COUNTING = 1.0
 
 
 class Residents:
@@ -108,8 +110,9 @@ class Residents:
         worker: Worker | None = None
         try:
             folder = None if entry.custom else await self._intact_folder(entry)
+            began = time.monotonic()
             worker = await self._place_in_time(entry, generation, folder)
-            report = await worker.load(engine.settings.load_timeout)
+            report = await worker.load(_left(engine.settings.load_timeout, time.monotonic() - began))
             entry.worker = worker
             entry.device, entry.placement, entry.memory_bytes = report.device, worker.placement, report.memory_bytes
             await self.probing.first(entry, worker)
@@ -171,7 +174,10 @@ class Residents:
             raise LoadTimeoutError(
                 f"Model {entry.info.model_id} could not even begin to load within {seconds:g} s",
                 model_id=entry.info.model_id,
-                hint="The callable that makes a custom model may hang; raise manager.load_timeout if it needs longer.",
+                hint=(
+                    "The callable that makes a custom model may hang" if entry.custom else "Its libraries may be slow"
+                )
+                + "; raise manager.load_timeout if it needs longer.",
             ) from None
 
     async def _place(self, entry: Entry, generation: int, folder: Path | None) -> Worker:
@@ -201,7 +207,7 @@ class Residents:
         if isolation == "process":
             from ..workers.process import start_process_worker
 
-            return await start_process_worker(spec)
+            return await start_process_worker(spec, nurseries=engine.nurseries)
         from ..loading.loaders import open_servable
         from ..workers.thread import start_thread_worker
 
@@ -290,6 +296,13 @@ class Residents:
         engine.machine.worker_died(model_id, generation, engine.fail(entry, "crash", error))
         engine.integrity.unloaded(entry)
         engine.settle(model_id)
+
+
+def _left(limit: float | None, spent: float) -> float | None:
+    """What is left of a load's time once its worker is there, which can take long where libraries are imported."""
+    if limit is None or spent < _WORTH_COUNTING:
+        return limit
+    return max(round(limit - spent, 1), _WORTH_COUNTING)
 
 
 def _files_gone(entry: Entry) -> ModelNotAvailableError:

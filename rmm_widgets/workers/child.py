@@ -26,8 +26,9 @@ from .core import WorkerCore
 from .faults import describe_error
 from .frames import FrameError, FrameSocket
 from .messages import CallbackCall, Failed, OpenRequest, Reply, Request
+from .segments import WorkerSegments, can_share
 
-__all__ = ["PYTHON_LOADER", "main"]
+__all__ = ["PYTHON_LOADER", "end_with", "main", "serve_kernel"]
 
 PYTHON_LOADER = "python:"
 """A loader `python:module:name` is a callable in an importable module that makes a `Servable`."""
@@ -39,19 +40,27 @@ _OOM_SCORE = 300
 
 def main() -> NoReturn:
     """Serve the kernel on the inherited socket until it ends; arguments: the socket's number, the kernel's pid."""
+    serve_kernel(int(sys.argv[1]), int(sys.argv[2]))
+
+
+def serve_kernel(descriptor: int, kernel: int) -> NoReturn:
+    """Be the worker of a kernel, given by its pid, that has the other end of a socket, until it ends."""
     try:
-        sock = socket.socket(fileno=int(sys.argv[1]))
+        sock = socket.socket(fileno=descriptor)
         sock.set_inheritable(False)
-        _end_with(parent=int(sys.argv[2]))
+        end_with(kernel)
         _restrict()
-        _serve(FrameSocket(sock))
+        frames = FrameSocket(sock)
+        if can_share():
+            frames.takes_memory, frames.segments = True, WorkerSegments(frames.notify)
+        _serve(frames)
     except BaseException:  # noqa: BLE001 - the last words of a worker go to its log
         traceback.print_exc()
     os._exit(_BROKEN)
 
 
-def _end_with(parent: int) -> None:
-    """Be killed together with the kernel, also where it has just died."""
+def end_with(parent: int) -> None:
+    """Be killed together with the parent process, also where it has just died."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -144,6 +144,7 @@ class WorkerCore:
             request = self._waiting.popleft()
             self._running = _Operation(request.id, _phase(request))
         reply = self._answer(request)
+        del request  # its arguments may be in memory that the kernel waits for
         with self._changed:
             self._running = None
         self._emit(reply)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from .faults import clean_text
 __all__ = ["describe_exit", "log_tail", "oom_kills"]
 
 MAX_DETAIL = 2 << 10
+_READ = 32 << 10
+_MODULE_LIST = re.compile(r"^Extension modules: .*$", re.MULTILINE)
+"""What follows a traceback of faulthandler and would fill the detail: thousands of bytes with large libraries."""
 _MEMORY_SIGNS = ("bad_alloc", "MemoryError", "out of memory", "Cannot allocate memory", "ArrayMemoryError")
 
 
@@ -62,11 +66,12 @@ def log_tail(path: str | None, start: int) -> str:
     try:
         with Path(path).open("rb") as log:
             end = log.seek(0, 2)
-            log.seek(max(start, end - 4 * MAX_DETAIL))
-            data = log.read(4 * MAX_DETAIL)
+            log.seek(max(start, end - _READ))
+            data = log.read(_READ)
     except OSError:
         return ""
-    return clean_text(data.decode(errors="replace"), MAX_DETAIL, tail=True).strip()
+    text = _MODULE_LIST.sub("", data.decode(errors="replace"))
+    return clean_text(text, MAX_DETAIL, tail=True).strip()
 
 
 def oom_kills() -> int:

@@ -33,19 +33,29 @@ from .frames import FrameError, FrameSocket, Limits
 from .handle import WorkerHandle
 from .link import Inbox, Unsent
 from .messages import CancelRequest, OpenRequest, Request
+from .nursery import Forked, Nurseries, NurseryLostError, Order
+from .segments import KernelSegments, Notice, can_share
 
 __all__ = ["start_process_worker"]
 
 _Tell = Callable[[OSError | None], None]
 
+_ATTEMPTS = 3
 _DRAIN = 0.3
 """Seconds to read what a dead worker still sent, where one of its own children holds the socket open."""
 _CLOSING = 1.0
 """Seconds for a worker that closed its socket to end."""
 
 
-async def start_process_worker(spec: WorkerSpec, *, limits: Limits | None = None) -> Worker:
+async def start_process_worker(
+    spec: WorkerSpec, *, limits: Limits | None = None, nurseries: Nurseries | None = None
+) -> Worker:
     """Start an empty worker; returns once its process exists, `load` brings the model in.
+
+    Args:
+        spec: What it is for; `spec.preload` is what a nursery imports beforehand.
+        limits: How much it may send and be sent at once.
+        nurseries: Where processes come from that need not import their libraries; None starts each anew.
 
     Raises:
         LoadError: The process could not be started.
@@ -56,7 +66,7 @@ async def start_process_worker(spec: WorkerSpec, *, limits: Limits | None = None
             model_id=spec.model_id,
             hint='Load the model with isolation="kernel".',
         )
-    link = _ProcessLink(spec, limits)
+    link = _ProcessLink(spec, limits, nurseries)
     worker = WorkerHandle(spec, link)
     try:
         await link.start(worker)
@@ -72,14 +82,16 @@ async def start_process_worker(spec: WorkerSpec, *, limits: Limits | None = None
 class _ProcessLink:
     placement: Literal["process"] = "process"
 
-    def __init__(self, spec: WorkerSpec, limits: Limits | None) -> None:
+    def __init__(self, spec: WorkerSpec, limits: Limits | None, nurseries: Nurseries | None) -> None:
         self._spec = spec
         self._limits = limits
+        self._nurseries = nurseries
+        self._unwanted = False
         self._inbox: Inbox
         self._frames: FrameSocket
-        self._process: subprocess.Popen[bytes]
+        self._process: subprocess.Popen[bytes] | Forked
         self._measured: psutil.Process | None = None
-        self._outbox: queue.SimpleQueue[OpenRequest | Request | None] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[OpenRequest | Request | Notice | None] = queue.SimpleQueue()
         self._ending = threading.Lock()
         self._reaped = False
         self._dead = threading.Event()
@@ -101,6 +113,7 @@ class _ProcessLink:
         try:
             error = await asyncio.shield(started)
         except asyncio.CancelledError:
+            self._unwanted = True
             started.add_done_callback(lambda _: self.kill("its start was cancelled"))
             raise
         if error:
@@ -140,19 +153,19 @@ class _ProcessLink:
     # The thread that owns the process
 
     def _own(self, tell: _Tell) -> None:
-        kernel_end, child_end = socket.socketpair()
         folder: WorkerFolder | None = None
+        kills = oom_kills()
         try:
-            with child_end:
-                folder = WorkerFolder()
-                log_start, kills = self._spawn(child_end, folder.path)
+            folder = WorkerFolder()
+            with _open_log(self._spec.log_path) as log:
+                log_start = log.tell() if self._spec.log_path else 0
+                kernel_end = self._begin(log, folder.path)
         except OSError as error:
-            kernel_end.close()
             if folder:
                 folder.remove()
             tell(error)
             return
-        self._frames = FrameSocket(kernel_end, self._limits)
+        self._frames = self._framed(kernel_end)
         threads = [
             threading.Thread(target=target, name=self._name(role), daemon=True)
             for role, target in (("reader", self._read), ("writer", self._write))
@@ -168,6 +181,8 @@ class _ProcessLink:
         for thread in threads:
             thread.join()
         self._frames.close()
+        if self._frames.segments:
+            self._frames.segments.close()
         folder.remove()
         self._inbox.ended(
             describe_exit(
@@ -179,21 +194,28 @@ class _ProcessLink:
             )
         )
 
-    def _spawn(self, child_end: socket.socket, temporary: str) -> tuple[int, int]:
-        """Start the process; where its log starts, and how often memory had run out before."""
-        kills = oom_kills()
-        with _open_log(self._spec.log_path) as log:
-            log_start = log.tell() if self._spec.log_path else 0
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-u", "-m", __package__ or "", str(child_end.fileno()), str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=worker_environment(os.environ, temporary),
-                pass_fds=(child_end.fileno(),),
-                start_new_session=True,
-                umask=0o077,
-            )
+    def _framed(self, kernel_end: socket.socket) -> FrameSocket:
+        limits = self._limits or Limits()
+        frames = FrameSocket(kernel_end, limits)
+        if can_share():
+            frames.segments = KernelSegments(limits.block, frames.notify, self._outbox.put)
+        return frames
+
+    def _begin(self, log: IO[bytes], temporary: str) -> socket.socket:
+        """Start the process; this end of its socket."""
+        for _ in range(_ATTEMPTS):
+            kernel_end, child_end = socket.socketpair()
+            try:
+                with child_end:
+                    self._process = self._forked(child_end, log, temporary) or self._spawned(child_end, log, temporary)
+                break
+            except NurseryLostError:
+                kernel_end.close()
+            except OSError:
+                kernel_end.close()
+                raise
+        else:
+            raise OSError("its nursery died again and again")
         self.pid = self._process.pid
         with contextlib.suppress(psutil.Error):
             self._measured = psutil.Process(self.pid)
@@ -207,7 +229,33 @@ class _ProcessLink:
                 trusted=self._spec.trusted,
             )
         )
-        return log_start, kills
+        return kernel_end
+
+    def _forked(self, child_end: socket.socket, log: IO[bytes], temporary: str) -> Forked | None:
+        if self._nurseries is None or not self._spec.preload:
+            return None
+        order = Order(
+            modules=self._spec.preload,
+            environment=worker_environment(os.environ, temporary),
+            temporary=temporary,
+            connection=child_end.fileno(),
+            log=log.fileno(),
+        )
+        return self._nurseries.fork(order)
+
+    def _spawned(self, child_end: socket.socket, log: IO[bytes], temporary: str) -> subprocess.Popen[bytes]:
+        if self._unwanted:
+            raise OSError("its start was cancelled")
+        return subprocess.Popen(
+            [sys.executable, "-P", "-u", "-m", __package__ or "", str(child_end.fileno()), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=worker_environment(os.environ, temporary),
+            pass_fds=(child_end.fileno(),),
+            start_new_session=True,
+            umask=0o077,
+        )
 
     def _wait(self) -> int:
         """Wait for the end, then end what the process had started; its pid stays ours until that is done."""
@@ -253,6 +301,9 @@ class _ProcessLink:
         request = self._outbox.get()
         if request is None:
             return False
+        if isinstance(request, Notice):
+            self._frames.notify(request)
+            return True
         try:
             header, buffers = wire.encode(request)
             self._frames.check(header, buffers)

@@ -132,8 +132,10 @@ class Packer:
         return [start, data.nbytes]
 
 
-def unpack(tree: Any, block: bytearray) -> Any:
-    """The value of a tree whose buffers lie in `block`. Arrays share its memory and may be written to.
+def unpack(tree: Any, block: bytearray | memoryview) -> Any:
+    """The value of a tree whose buffers lie in `block`. Arrays may be written to.
+
+    They share the block's memory, but for a read-only block, of which nothing is kept.
 
     Raises:
         ValueError: The tree is none that `Packer` makes.
@@ -191,7 +193,10 @@ def _array(dtype_text: str, shape: Sequence[Any], data: memoryview) -> Any:
         raise ValueError("an array has a shape that cannot be")
     if math.prod(shape) * dtype.itemsize != data.nbytes:
         raise ValueError("an array's shape does not fit its bytes")
-    return np.frombuffer(data, dtype).reshape(shape) if data.nbytes else np.empty(shape, dtype)
+    if not data.nbytes:
+        return np.empty(shape, dtype)
+    array = np.frombuffer(data, dtype).reshape(shape)
+    return array.copy() if data.readonly else array
 
 
 def _image(mode: str, width: int, height: int, data: memoryview) -> Any:

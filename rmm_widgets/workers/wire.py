@@ -49,17 +49,17 @@ def encode(message: Message, *, subject: str = "the result") -> tuple[bytes, lis
     return _encoder.encode(packed), packer.buffers
 
 
-def decode_request(header: bytearray, block: bytearray) -> OpenRequest | Request:
+def decode_request(header: bytearray, block: bytearray | memoryview) -> OpenRequest | Request:
     """The request in a frame from the kernel. Raises `FrameError`."""
     return _decode(_requests, header, block)
 
 
-def decode_reply(header: bytearray, block: bytearray) -> Reply:
+def decode_reply(header: bytearray, block: bytearray | memoryview) -> Reply:
     """The reply in a frame from a worker. Raises `FrameError`."""
     return _decode(_replies, header, block)
 
 
-def _decode(decoder: msgspec.msgpack.Decoder[_M], header: bytearray, block: bytearray) -> _M:
+def _decode(decoder: msgspec.msgpack.Decoder[_M], header: bytearray, block: bytearray | memoryview) -> _M:
     try:
         message = decoder.decode(header)
         return _with_values(message, block)
@@ -67,7 +67,7 @@ def _decode(decoder: msgspec.msgpack.Decoder[_M], header: bytearray, block: byte
         raise FrameError(f"a frame is no message: {clean_text(str(error), 200)}") from None
 
 
-def _with_values(message: _M, block: bytearray) -> _M:
+def _with_values(message: _M, block: bytearray | memoryview) -> _M:
     def values(trees: dict[str, Any]) -> dict[str, Any]:
         return {key: unpack(tree, block) for key, tree in trees.items()}
 

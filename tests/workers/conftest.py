@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import socket
+import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
@@ -12,10 +15,10 @@ from typing import Any
 import pytest
 
 from rmm_widgets.workers.api import Worker, WorkerSpec
-from rmm_widgets.workers.process import start_process_worker
-from rmm_widgets.workers.thread import start_thread_worker
+from rmm_widgets.workers.environment import worker_environment
+from rmm_widgets.workers.nursery import Nurseries, Order
 
-from .servables import make
+from .placements import LIGHT, PLACEMENTS, Placement
 
 LIMIT = 100.0
 
@@ -49,16 +52,48 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
+@pytest.fixture(scope="session")
+def nurseries() -> Iterator[Nurseries]:
+    """Shared by all tests that do not harm them."""
+    nurseries = Nurseries()
+    yield nurseries
+    nurseries.close()
+
+
 @pytest.fixture
-def runtime(no_leaks: None) -> Iterator[Runtime]:
+def runtime(request: pytest.FixtureRequest, nurseries: Nurseries) -> Iterator[Runtime]:
+    """The loop that the test runs on; nothing may be left when it ends, but for a nursery that others use, too."""
+    warm(nurseries)
+    request.getfixturevalue("no_leaks")
     runtime = Runtime()
     yield runtime
     runtime.close()
 
 
-@pytest.fixture(params=["process", "kernel"])
-def placement(request: pytest.FixtureRequest) -> str:
-    return request.param
+def warm(nurseries: Nurseries) -> None:
+    """Begin the shared nursery, which is then no leak of the test that would otherwise be its first user."""
+    if nurseries.pids():
+        return
+    left, right = socket.socketpair()
+    with left, Path(os.devnull).open("wb") as log:
+        with right:
+            environment = worker_environment(os.environ, tempfile.gettempdir())
+            order = Order(
+                modules=LIGHT,
+                environment=environment,
+                temporary=tempfile.gettempdir(),
+                connection=right.fileno(),
+                log=log.fileno(),
+            )
+            forked = nurseries.fork(order)
+        left.close()
+        if forked:
+            forked.wait()
+
+
+@pytest.fixture(params=PLACEMENTS)
+def placement(request: pytest.FixtureRequest) -> Placement:
+    return PLACEMENTS[request.param]
 
 
 @pytest.fixture
@@ -79,13 +114,13 @@ def spec_for(config: dict[str, Any], log: Path | None = None, **more: Any) -> Wo
 
 
 @pytest.fixture
-def start(runtime: Runtime, placement: str, log: Path) -> Iterator[Start]:
+def start(runtime: Runtime, placement: Placement, nurseries: Nurseries, log: Path) -> Iterator[Start]:
     """Starts workers of the placement under test; `loaded=False` leaves them empty. They are ended afterwards."""
     workers: list[Worker] = []
 
     async def start(config: dict[str, Any] | None = None, *, loaded: bool = True, **more: Any) -> Worker:
         spec = spec_for(config or {}, log, **more)
-        worker = await (start_process_worker(spec) if placement == "process" else start_thread_worker(spec, make()))
+        worker = await placement.start(spec, nurseries)
         workers.append(worker)
         if loaded:
             await worker.load(60)

@@ -30,6 +30,7 @@ from rmm_widgets.workers.faults import MAX_MESSAGE, MAX_TRACEBACK
 from rmm_widgets.workers.messages import Done
 
 from .conftest import Start
+from .placements import Placement
 from .shapes import SHAPES
 
 
@@ -47,14 +48,14 @@ async def begun(marker: Path, what: str) -> None:
 # Loading
 
 
-async def test_load_reports_device_memory_and_detail(start: Start, placement: str) -> None:
+async def test_load_reports_device_memory_and_detail(start: Start, placement: Placement) -> None:
     worker = await start({"detail": {"layers": 2}}, loaded=False, device="cuda:1")
     report = await worker.load(60)
     assert (report.device, report.detail) == ("cuda:1", {"layers": 2})
-    assert (report.memory_bytes > 1 << 20) == (placement == "process")
-    assert worker.memory_bytes() > 0 if placement == "process" else worker.memory_bytes() == 0
-    assert worker.placement == placement
-    assert (worker.pid is not None) == (placement == "process")
+    assert (report.memory_bytes > 1 << 20) == (placement.own_process)
+    assert worker.memory_bytes() > 0 if placement.own_process else worker.memory_bytes() == 0
+    assert worker.placement == placement.word
+    assert (worker.pid is not None) == (placement.own_process)
     assert worker.spec.device == "cuda:1"
     assert not worker.exited.done()
 
@@ -159,20 +160,22 @@ async def test_L7_a_load_over_its_time_that_gives_up_when_asked(start: Start) ->
     assert worker.exited.done()
 
 
-async def test_L7_a_load_over_its_time_that_does_not_give_up(start: Start, placement: str, tmp_path: Path) -> None:
+async def test_L7_a_load_over_its_time_that_does_not_give_up(
+    start: Start, placement: Placement, tmp_path: Path
+) -> None:
     release = tmp_path / "release"
     worker = await start({"load": f"ignore:{release}"}, loaded=False)
     began = time.monotonic()
     with pytest.raises(LoadTimeoutError):
         await worker.load(0.3)
     assert time.monotonic() - began < 0.3 + 3.5
-    assert worker.exited.result().kind == ("killed" if placement == "process" else "abandoned")
+    assert worker.exited.result().kind == placement.hard_end
     release.touch()
     with pytest.raises(WorkerDiedError):
         await worker.call("echo", (1,), {})
 
 
-async def test_a_cancelled_load_takes_the_worker_with_it(start: Start, placement: str, tmp_path: Path) -> None:
+async def test_a_cancelled_load_takes_the_worker_with_it(start: Start, placement: Placement, tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     worker = await start({"load": "wait:1000", "marker": str(marker)}, loaded=False)
     pid = worker.pid
@@ -182,7 +185,7 @@ async def test_a_cancelled_load_takes_the_worker_with_it(start: Start, placement
     with pytest.raises(asyncio.CancelledError):
         await task
     assert worker.exited.done()
-    assert worker.exited.result().kind in ({"killed"} if placement == "process" else {"stopped", "abandoned"})
+    assert worker.exited.result().kind in ({"killed"} if placement.own_process else {"stopped", "abandoned"})
     assert "its load was cancelled" in worker.exited.result().reason
     assert pid is None or not psutil.pid_exists(pid)
 
@@ -255,7 +258,7 @@ async def test_a_call_over_its_time_that_stops_when_asked(start: Start) -> None:
     assert await worker.call("echo", (5,), {}) == 5
 
 
-async def test_a_call_over_its_time_that_does_not_stop(start: Start, placement: str, tmp_path: Path) -> None:
+async def test_a_call_over_its_time_that_does_not_stop(start: Start, placement: Placement, tmp_path: Path) -> None:
     release = tmp_path / "release"
     worker = await start()
     waiting = asyncio.create_task(worker.call("do", (f"ignore:{release}",), {}, timeout=0.2))
@@ -264,7 +267,7 @@ async def test_a_call_over_its_time_that_does_not_stop(start: Start, placement: 
         with pytest.raises(WorkerDiedError, match="did not stop when asked to") as caught:
             await task
         assert "0.2 s" in str(caught.value)
-    assert worker.exited.result().kind == ("killed" if placement == "process" else "abandoned")
+    assert worker.exited.result().kind == placement.hard_end
     release.touch()
 
 
@@ -380,12 +383,12 @@ async def test_a_callback_kept_beyond_its_call_does_nothing(start: Start) -> Non
 # Probes, configuration
 
 
-async def test_probe_asks_the_model(start: Start, placement: str) -> None:
+async def test_probe_asks_the_model(start: Start, placement: Placement) -> None:
     worker = await start({"degraded": True})
     probe = await worker.probe(30)
     assert (probe.healthy, probe.degraded, probe.detail, probe.busy_for) == (True, True, "asked", 0.0)
     assert 0 < probe.latency < 30
-    assert (probe.memory_bytes > 0) == (placement == "process")
+    assert (probe.memory_bytes > 0) == (placement.own_process)
 
 
 async def test_a_raising_probe_is_unhealthy_with_its_text(start: Start) -> None:
@@ -561,7 +564,7 @@ async def test_stop_during_a_load(start: Start, tmp_path: Path) -> None:
         await loading
 
 
-async def test_stop_of_what_will_not_stop(start: Start, placement: str, tmp_path: Path) -> None:
+async def test_stop_of_what_will_not_stop(start: Start, placement: Placement, tmp_path: Path) -> None:
     release, marker = tmp_path / "release", tmp_path / "marker"
     worker = await start({"marker": str(marker)})
     task = asyncio.create_task(worker.call("do", (f"ignore:{release}",), {}))
@@ -569,8 +572,8 @@ async def test_stop_of_what_will_not_stop(start: Start, placement: str, tmp_path
     began = time.monotonic()
     exit_ = await worker.stop(grace=0.5)
     assert time.monotonic() - began < 5
-    assert exit_.kind == ("stopped" if placement == "process" else "abandoned")
-    with pytest.raises(WorkerDiedError, match="was stopped" if placement == "process" else "cannot be ended"):
+    assert exit_.kind == ("stopped" if placement.own_process else "abandoned")
+    with pytest.raises(WorkerDiedError, match="was stopped" if placement.own_process else "cannot be ended"):
         await task
     release.touch()
 
@@ -602,12 +605,13 @@ async def test_a_late_answer_of_an_older_generation_is_dropped(start: Start, tmp
 async def test_L14_nothing_is_left_after_many_lives(start: Start) -> None:
     process = psutil.Process()
     counts: list[tuple[int, int, int]] = []
+    others = set(threading.enumerate())
     for _ in range(20):
         worker = await start({"megabytes": 4})
         assert await worker.call("steps", (3,), {"on_step": lambda *_, **__: None}) == 3
         await worker.call("echo", (np.zeros(1 << 20, np.uint8),), {})
         await worker.stop()
-        await until(lambda: not any(t.name.startswith("rmm-") for t in threading.enumerate()))
+        await until(lambda: not any(t.name.startswith("rmm-") for t in set(threading.enumerate()) - others))
         counts.append((process.num_fds(), process.num_threads(), len(process.children())))
     assert len(set(counts)) == 1, counts
 

@@ -34,14 +34,15 @@ from rmm_widgets.workers.frames import Limits
 from rmm_widgets.workers.process import start_process_worker
 
 from .conftest import Runtime, Start, spec_for
+from .placements import OWN_PROCESS, PLACEMENTS, Placement
 from .test_conformance import begun, until
 
 MIB = 1 << 20
 
 
-@pytest.fixture
-def placement() -> str:
-    return "process"
+@pytest.fixture(params=OWN_PROCESS)
+def placement(request: pytest.FixtureRequest) -> Placement:
+    return PLACEMENTS[request.param]
 
 
 def alive(pid: int) -> bool:

@@ -41,7 +41,8 @@ class OnnxLoader:
 
     name = "onnxruntime"
     library = "onnxruntime"
-    preload = ("onnxruntime",)
+    preload = ()
+    """Importing onnxruntime begins a thread, which a copy of the process would lack."""
 
     def match(self, evidence: Evidence, identity: Identity) -> Match | None:
         """A folder with ONNX files."""
