@@ -13,7 +13,7 @@ import rmm_widgets
 PACKAGE = Path(rmm_widgets.__file__).parent
 
 LAYERS: list[set[str]] = [
-    {"errors", "names", "types", "disk_records", "file_records"},
+    {"errors", "names", "types", "disk_records", "file_records", "memory_records", "quantities"},
     {"lifecycle", "base_model"},
     {"registry"},
     {"downloads"},
