@@ -56,7 +56,7 @@ class Registrar:
         self.history = History(engine.loop, self._in_store)
         engine.on_event = self.history.note
         engine.on_removed = self._removed
-        engine.on_commit = self._note_commit
+        engine.on_commit = engine.on_measured = self._spawn_save
 
     async def open(self) -> None:
         """Read the registry and look which models are on disk."""
@@ -151,13 +151,14 @@ class Registrar:
             if another:
                 await self._look([entry])  # as after a restart, or where a cell is run again
             return False
-        before = (entry.info, entry.commit, entry.custom)
+        before = (entry.info, entry.commit, entry.custom, entry.measured)
         entry.info, entry.custom = info, entry.custom or source is not None
-        entry.commit = None if changed else entry.commit
+        if changed:
+            entry.commit, entry.measured = None, ()
         try:
             await self._put(entry)
         except BaseException:
-            entry.info, entry.commit, entry.custom = before
+            entry.info, entry.commit, entry.custom, entry.measured = before
             raise
         if changed:
             entry.snapshot, entry.size_on_disk, entry.weak_files = None, 0, ()
@@ -285,8 +286,9 @@ class Registrar:
             entry.pinned = pinned
             await self._put(entry)
             self._engine.settle(model_id)
+            self._engine.memory.look_again()
 
-    def _note_commit(self, entry: Entry) -> None:
+    def _spawn_save(self, entry: Entry) -> None:
         self._engine.loop.spawn(self.save(entry), name=f"save {entry.info.model_id}")
 
     async def save(self, entry: Entry) -> None:
@@ -314,6 +316,7 @@ class Registrar:
             custom=stored.custom,
             commit=stored.commit,
             registered_at=stored.registered_at,
+            measured=stored.measured,
         )
         self._engine.entries[stored.model_id] = entry
         self._engine.machine.add(stored.model_id, on_disk=False)
@@ -332,7 +335,7 @@ class Registrar:
                     new.append(self._admit(model))
                 elif engine.state(model_id).stage in _UNTOUCHED and before.get(model_id) == (entry.info, entry.commit):
                     entry.info, entry.config, entry.pinned = model.info, model.config, model.pinned
-                    entry.commit = model.commit or entry.commit
+                    entry.commit, entry.measured = model.commit or entry.commit, model.measured
                     new.append(entry)
             for model_id in [known for known in engine.entries if known not in stored]:
                 state = engine.state(model_id)
@@ -356,4 +359,5 @@ def _stored(entry: Entry) -> StoredModel:
         custom=entry.custom,
         registered_at=entry.registered_at or now,
         updated_at=now,
+        measured=entry.measured,
     )

@@ -66,7 +66,7 @@ class Residents:
 
     def used(self, model_id: str) -> None:
         """Note that somebody asked for a loaded model."""
-        self._engine.entry(model_id).last_used = datetime.now(UTC)
+        self._engine.memory.used(self._engine.entry(model_id))
         self._engine.touch(model_id)
 
     async def kill(self, entry: Entry) -> None:
@@ -99,20 +99,24 @@ class Residents:
         entry.instance = None
         entry.worker = None
         entry.loaded_at = None
+        entry.residency.ended()
         self._engine.set_health(entry, ModelHealth.UNKNOWN)
 
     # The work
 
     async def _load(self, entry: Entry, generation: int) -> None:
         engine, machine, model_id = self._engine, self._engine.machine, entry.info.model_id
+        admission = engine.memory.admission
         worker: Worker | None = None
         try:
             folder = None if entry.custom else await self._intact_folder(entry)
             worker = await self._place_in_time(entry, generation, folder)
+            admission.placed(generation, worker)
             report = await worker.load(engine.settings.load_timeout)
             entry.worker = worker
             entry.device, entry.placement, entry.memory_bytes = report.device, worker.placement, report.memory_bytes
             await self.probing.first(entry, worker)
+            await admission.loaded(entry, generation, worker)
             if worker.exited.done():
                 raise _death(model_id, worker.exited.result())
             if engine.state(model_id).stage is Stage.ABORTING:
@@ -133,11 +137,13 @@ class Residents:
             if isinstance(error, ModelNotAvailableError) and model_id in machine.models:
                 machine.set_on_disk(model_id, False)
         else:
-            entry.loaded_at = entry.last_used = datetime.now(UTC)
+            entry.loaded_at = datetime.now(UTC)
+            engine.memory.loaded(entry)
             machine.load_done(model_id, generation)
             worker.exited.add_done_callback(lambda exited: self._exited(entry, generation, exited))
         finally:
             self._loads.pop(model_id, None)
+            admission.ended(generation)
             engine.settle(model_id)
 
     async def _cause(self, entry: Entry, error: Exception) -> Exception:
@@ -171,7 +177,8 @@ class Residents:
             raise LoadTimeoutError(
                 f"Model {entry.info.model_id} could not even begin to load within {seconds:g} s",
                 model_id=entry.info.model_id,
-                hint="The callable that makes a custom model may hang; raise manager.load_timeout if it needs longer.",
+                hint="The callable that makes a custom model may hang, or memory be long in coming free; "
+                "raise manager.load_timeout if it needs longer.",
             ) from None
 
     async def _place(self, entry: Entry, generation: int, folder: Path | None) -> Worker:
@@ -193,6 +200,10 @@ class Residents:
             device=device,
             log_path=engine.logs.new(generation),
             preload=detection.preload,
+        )
+        in_kernel = isolation == "kernel"
+        await engine.memory.admission.make_room(
+            entry, generation, loader=detection.loader, folder=folder, in_kernel=in_kernel
         )
         if isolation == "process":
             from ..workers.process import start_process_worker
@@ -242,6 +253,7 @@ class Residents:
         info = entry.info
         self.check_isolation(entry, entry.options.isolation)
         model = await self._engine.in_thread(entry.custom_model, "custom-model")
+        await self._engine.memory.admission.make_room(entry, generation, loader="custom", folder=None, in_kernel=True)
         entry.live_config = freeze({**model.config, **entry.live_config})
         spec = WorkerSpec(
             model_id=info.model_id,
@@ -362,11 +374,8 @@ class Resident:
                 model_id=self._model_id,
                 hint="Load it again: manager.load_model(...) gives a new instance.",
             )
-        entry.last_used = datetime.now(UTC)
-        try:
+        with self._engine.memory.calling(entry):
             return await worker.call(method, args, kwargs, timeout)
-        finally:
-            entry.last_used = datetime.now(UTC)
 
     @property
     def model(self) -> Any:
