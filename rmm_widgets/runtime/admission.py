@@ -25,7 +25,7 @@ from ..workers.capacity import Machine, kept_back
 from ..workers.gpus import gpu_memory_of
 from ..workers.measure import process_memory, resident_memory
 from .entry import Entry
-from .measurements import Measurement, corrected, overshoot, read_measurements, with_measurement
+from .measurements import Kind, alike, overshoot, with_measurement
 from .refusal import refusal
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .memory import Memory
 
-__all__ = ["Admission"]
+__all__ = ["Admission", "Order"]
 
 _SETTLING = 2.0
 """Seconds that evicted models' memory may take to come back; drivers of GPUs give it back late."""
@@ -41,30 +41,33 @@ _PATIENCE = 5.0
 """Seconds after which a load that waits looks again: other programs come and go, too."""
 _GPU_CONTEXT = 512 << 20
 """Bytes on a GPU that a process takes beside its model: context, kernels, work space."""
+_NOISE = 32 << 20
+"""Bytes by which the kernel may grow beside a load into it; less says nothing of the model."""
 
 _log = logging.getLogger("rmm_widgets")
 
 
 @dataclasses.dataclass(eq=False)
-class _Order:
-    """A load under way and the memory that is promised to it."""
+class Order:
+    """What a load asks of memory, and while it is under way, what is promised to it."""
 
     entry: Entry
-    loader: str
-    in_kernel: bool
+    kind: Kind
     device: str | None
-    estimated: Mapping[str, int]
-    """Bytes by pool, from the files; empty where nothing tells."""
+    """The GPU that it was asked for, None for main memory."""
+    estimated: int
+    """Bytes in all, from the files alone; 0 where nothing tells."""
     need: Mapping[str, int]
-    """The same in the light of earlier loads."""
+    """Bytes by pool, in the light of earlier loads."""
     admitted: bool = False
     worker: Worker | None = None
     resident: int = 0
     """Resident bytes of the kernel before a load into it."""
 
     @property
-    def placement(self) -> str:
-        return "kernel" if self.in_kernel else "process"
+    def in_kernel(self) -> bool:
+        """Whether it is to live in this process."""
+        return self.kind.placement == "kernel"
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -81,7 +84,7 @@ class Admission:
         self._engine = engine
         self._memory = memory
         self._turn = asyncio.Lock()
-        self._orders: dict[int, _Order] = {}
+        self._orders: dict[int, Order] = {}
 
     async def make_room(
         self, entry: Entry, generation: int, *, loader: str, folder: Path | None, in_kernel: bool
@@ -119,7 +122,7 @@ class Admission:
 
         held = await self._engine.in_thread(weigh, "weigh")
         residency = entry.residency
-        residency.held = held
+        residency.held, residency.order = held, order
         entry.memory_bytes = held[RAM] if pid else 0
         if order.in_kernel and order.estimated:
             return  # libraries imported now are in it, and what others in the kernel took meanwhile: no measure
@@ -128,24 +131,41 @@ class Admission:
             _log.warning("model %s: %s", entry.info.model_id, residency.warning)
         self._remember(entry, order, held)
 
+    async def leaving(self, entry: Entry, worker: Worker) -> None:
+        """A model in a process is about to be unloaded: what it takes after its use is news for its next load."""
+        pid, order = worker.pid, entry.residency.order
+        if pid is None or order is None:
+            return
+        ram = await self._engine.in_thread(lambda: process_memory(pid), "weigh")
+        held = {**entry.residency.held, RAM: ram}
+        if sum(held.values()) > sum(entry.residency.held.values()):
+            self._remember(entry, order, held, in_place=True)
+
     def ended(self, generation: int) -> None:
         """The load is over, well or not: nothing is promised to it any more."""
         self._orders.pop(generation, None)
 
     # What it will need
 
-    async def _order(self, entry: Entry, loader: str, folder: Path | None, *, in_kernel: bool) -> _Order:
+    async def _order(self, entry: Entry, loader: str, folder: Path | None, *, in_kernel: bool) -> Order:
+        from ..loading.estimate import corrected
+
         device = _gpu(entry)
+        kind = Kind(loader, "kernel" if in_kernel else "process", "cuda" if device else "cpu")
+        history = alike(entry.measured, kind)
         estimate = await self._estimate(entry, loader, folder) if folder else None
-        estimated = _by_pool(estimate, device, in_kernel=in_kernel) if estimate else {}
-        order = _Order(entry, loader, in_kernel, device, estimated, {})
-        history = read_measurements(entry.measured)
-        need = {
-            pool: corrected(estimated.get(pool, 0), pool, loader, order.placement, history)
-            for pool in (RAM, *([device] if device else []))
-        }
-        order.need = {pool: wanted for pool, wanted in need.items() if wanted > 0}
-        return order
+        if estimate is None:
+            taken = max((each.measured for each in history[-3:]), default=0)
+            return Order(entry, kind, device, 0, {RAM: taken} if taken else {})
+        replace = msgspec.structs.replace
+        if in_kernel:
+            estimate = replace(estimate, libraries=0)
+        if device:
+            estimate = replace(estimate, working=estimate.working + _GPU_CONTEXT)
+        better = corrected(estimate, history)
+        model = better.weights + better.working
+        need = {RAM: better.libraries, device: model} if device else {RAM: better.total}
+        return Order(entry, kind, device, estimate.total, need)
 
     async def _estimate(self, entry: Entry, loader: str, folder: Path) -> MemoryEstimate | None:
         from ..loading.loaders import get_loader
@@ -165,7 +185,7 @@ class Admission:
 
     # What is free, and making it so
 
-    async def _find_room(self, order: _Order) -> None:
+    async def _find_room(self, order: Order) -> None:
         evicted, settled_at = False, 0.0
         while True:
             seen = await self._engine.in_thread(self._look(order), "capacity")
@@ -196,7 +216,7 @@ class Admission:
                         holders=holders,
                     )
 
-    def _look(self, order: _Order) -> Callable[[], _Seen]:
+    def _look(self, order: Order) -> Callable[[], _Seen]:
         read = self._engine.settings.read_machine
         workers = {
             self._engine.state(entry.info.model_id).worker: entry.worker
@@ -210,7 +230,7 @@ class Admission:
 
         return look
 
-    def _holders(self, order: _Order, seen: _Seen) -> list[MemoryHolder]:
+    def _holders(self, order: Order, seen: _Seen) -> list[MemoryHolder]:
         """The other models in memory, and those on their way there for which there was room."""
         found: list[MemoryHolder] = []
         for model_id, entry in self._engine.entries.items():
@@ -233,7 +253,7 @@ class Admission:
             )
         return found
 
-    def _free(self, order: _Order, seen: _Seen) -> dict[str, int]:
+    def _free(self, order: Order, seen: _Seen) -> dict[str, int]:
         """Bytes by pool that are neither taken, nor promised, nor kept back."""
         pools = {RAM: seen.machine.ram}
         if order.device and order.device in seen.machine.devices:
@@ -248,7 +268,7 @@ class Admission:
             free[pool] = capacity.available - kept_back(capacity) - promised
         return free
 
-    def _evict(self, model_ids: tuple[str, ...], order: _Order) -> None:
+    def _evict(self, model_ids: tuple[str, ...], order: Order) -> None:
         for model_id in model_ids:
             entry = self._engine.entries[model_id]
             self._memory.unload(
@@ -277,21 +297,15 @@ class Admission:
 
     # What it took
 
-    def _remember(self, entry: Entry, order: _Order, held: Mapping[str, int]) -> None:
-        history = read_measurements(entry.measured)
-        grown = history
-        for pool, measured in held.items():
-            new = Measurement(
-                pool=pool,
-                loader=order.loader,
-                placement=order.placement,
-                estimated=order.estimated.get(pool, 0),
-                measured=measured,
-            )
-            if measured > 0:
-                grown = with_measurement(grown, new) or grown
-        if grown is not history:
-            entry.measured = freeze([msgspec.to_builtins(each) for each in grown])
+    def _remember(self, entry: Entry, order: Order, held: Mapping[str, int], *, in_place: bool = False) -> None:
+        if order.device and order.device not in held:
+            return  # what it takes there is not told
+        measured = sum(held.values())
+        if order.in_kernel and measured < _NOISE:
+            return
+        grown = with_measurement(entry.measured, order.kind, order.estimated, measured, in_place=in_place)
+        if grown is not None:
+            entry.measured = freeze(grown)
             self._engine.on_measured(entry)
 
 
@@ -301,9 +315,3 @@ def _gpu(entry: Entry) -> str | None:
     if not device.startswith("cuda") or entry.live_config.get("force_cpu"):
         return None
     return "cuda:0" if device == "cuda" else device
-
-
-def _by_pool(estimate: MemoryEstimate, device: str | None, *, in_kernel: bool) -> dict[str, int]:
-    libraries = 0 if in_kernel else estimate.libraries
-    model = estimate.weights + estimate.working
-    return {RAM: libraries, device: model + _GPU_CONTEXT} if device else {RAM: libraries + model}

@@ -1,66 +1,85 @@
-"""What loads took beside what was expected, so that the next expectation is better. Pure."""
+"""What loads of a model took beside what was expected, as the registry keeps it. Pure.
+
+How the next expectation follows from that is `loading.estimate`'s business.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ..quantities import bytes_text
 
-__all__ = ["Measurement", "corrected", "overshoot", "read_measurements", "with_measurement"]
+if TYPE_CHECKING:
+    from ..loading.estimate import LoadMeasurement
+
+__all__ = ["Kind", "alike", "overshoot", "with_measurement"]
 
 KEPT = 8
 """Measurements that are remembered of one model."""
-COUNTED = 3
-"""Measurements that an expectation goes by; the worst of them counts, for running out is worse than room to spare."""
 _SAME = 0.1
-"""Share by which a measurement must differ from the last one to be worth keeping."""
+"""Share by which a measurement must differ from the one before to be worth a write."""
 _WARN_SHARE = 0.2
 _WARN_BYTES = 32 << 20
 
 
-class Measurement(msgspec.Struct, frozen=True, kw_only=True):
-    """One load in one pool of memory. Sizes are bytes; `estimated` is from the files alone."""
+class Kind(msgspec.Struct, frozen=True):
+    """What two loads must have in common for the one to tell about the other. `device` is "cpu" or "cuda"."""
 
-    pool: str
     loader: str
     placement: str
+    device: str
+
+
+class _Kept(msgspec.Struct, frozen=True, kw_only=True):
+    kind: Kind
     estimated: int
     measured: int
 
 
-def read_measurements(stored: Sequence[Mapping[str, Any]]) -> list[Measurement]:
-    """What the registry remembers; what another version wrote and this one does not understand is left out."""
-    found: list[Measurement] = []
+def alike(stored: Sequence[Mapping[str, Any]], kind: Kind) -> list[LoadMeasurement]:
+    """The measurements of this kind, the newest last."""
+    from ..loading.estimate import LoadMeasurement
+
+    return [LoadMeasurement(each.estimated, each.measured) for each in _understood(stored) if each.kind == kind]
+
+
+def with_measurement(
+    stored: Sequence[Mapping[str, Any]], kind: Kind, estimated: int, measured: int, *, in_place: bool = False
+) -> tuple[Mapping[str, Any], ...] | None:
+    """What to store with one measurement more, None where that says nothing new.
+
+    Args:
+        in_place: It is of the same load as the newest one, and replaces that.
+    """
+    kept = _understood(stored)
+    newest = next((n for n in reversed(range(len(kept))) if kept[n].kind == kind), None)
+    new = _Kept(kind=kind, estimated=estimated, measured=measured)
+    if newest is not None:
+        old = kept[newest]
+        if old.estimated == estimated and abs(measured - old.measured) <= _SAME * old.measured:
+            return None
+        if in_place:
+            kept[newest] = new
+            return _plain(kept)
+    return _plain([*kept, new])
+
+
+def _plain(kept: Sequence[_Kept]) -> tuple[Mapping[str, Any], ...]:
+    return tuple(msgspec.to_builtins(each) for each in kept[-KEPT:])
+
+
+def _understood(stored: Sequence[Mapping[str, Any]]) -> list[_Kept]:
+    """What another version wrote and this one does not understand is left out."""
+    found: list[_Kept] = []
     for each in stored:
         try:
-            found.append(msgspec.convert(each, Measurement))
+            found.append(msgspec.convert(each, _Kept))
         except msgspec.ValidationError:
-            pass  # of another version
+            continue
     return found
-
-
-def corrected(estimated: int, pool: str, loader: str, placement: str, history: Sequence[Measurement]) -> int:
-    """An estimate in the light of earlier loads of the same kind. Without an estimate, what those took."""
-    alike = [m for m in history if (m.pool, m.loader, m.placement) == (pool, loader, placement)][-COUNTED:]
-    if not alike:
-        return estimated
-    if not estimated:
-        return max(each.measured for each in alike)
-    ratios = [each.measured / each.estimated for each in alike if each.estimated]
-    return round(estimated * max(ratios)) if ratios else estimated
-
-
-def with_measurement(history: Sequence[Measurement], new: Measurement) -> list[Measurement] | None:
-    """The history with one more, None where it says nothing new."""
-    kind = (new.pool, new.loader, new.placement)
-    alike = [each for each in history if (each.pool, each.loader, each.placement) == kind]
-    last = alike[-1] if alike else None
-    if last and last.estimated == new.estimated and abs(new.measured - last.measured) <= _SAME * last.measured:
-        return None
-    return [*history, new][-KEPT:]
 
 
 def overshoot(expected: int, measured: int) -> str:

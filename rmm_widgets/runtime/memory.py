@@ -19,9 +19,11 @@ from ..memory_records import HolderState
 from ..types import ModelEventType
 from .admission import Admission
 from .entry import Entry
+from .holders import Witness
 
 if TYPE_CHECKING:
     from ..lifecycle.effects import Announce
+    from ..workers.api import Worker
     from .engine import Engine
 
 __all__ = ["Memory"]
@@ -70,6 +72,9 @@ class Memory:
 
     def loaded(self, entry: Entry) -> None:
         """A load ended well."""
+        residency = entry.residency
+        servable = residency.servable() if residency.servable is not None else None
+        residency.witness = Witness(getattr(servable, "model", None)) if servable is not None else None
         self.used(entry)
         self._changed.set()
 
@@ -100,12 +105,12 @@ class Memory:
         """Unload what has been idle for longer than it may, until cancelled."""
         while True:
             self._changed.clear()
-            left = [self._time_left(entry) for entry in list(self._engine.entries.values())]
-            for entry, seconds in zip(list(self._engine.entries.values()), left, strict=True):
+            left = [(entry, self._time_left(entry)) for entry in self._engine.entries.values()]
+            for entry, seconds in left:
                 if seconds <= 0:
                     idle = time.monotonic() - entry.residency.idle_since
                     self.unload(entry, action="idle", idle_seconds=round(idle, 1))
-            wait = min((seconds for seconds in left if seconds > 0), default=math.inf)
+            wait = min((seconds for _, seconds in left if seconds > 0), default=math.inf)
             try:
                 await asyncio.wait_for(self._changed.wait(), None if math.isinf(wait) else wait)
             except TimeoutError:
@@ -129,11 +134,29 @@ class Memory:
     def unload(self, entry: Entry, **why: Any) -> None:
         """Begin to unload a loaded model that nobody asked to unload; `why` goes into the event."""
         model_id = entry.info.model_id
-        if self._engine.state(model_id).stage is not Stage.LOADED:
+        state = self._engine.machine.models.get(model_id)
+        if state is None or state.stage is not Stage.LOADED:
             return
         entry.residency.leaving = why
         self._engine.machine.unload(model_id)
         self._engine.settle(model_id)
+
+    async def leaving(self, entry: Entry, worker: Worker) -> None:
+        """A model is about to leave memory."""
+        await self.admission.leaving(entry, worker)
+
+    async def left(self, entry: Entry) -> None:
+        """A model left memory; where that was the kernel's, see whether its object is really gone."""
+        residency, witness = entry.residency, entry.residency.witness
+        if witness is None:
+            return
+        residency.held_by = await self._engine.in_thread(witness.holders, "holders")
+        if residency.held_by:
+            _log.warning(
+                "model %s was unloaded, but its memory stays used: it is still held by %s",
+                entry.info.model_id,
+                ", ".join(residency.held_by),
+            )
 
     # What listeners are told
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..loading.servable import Servable
+    from .admission import Order
+    from .holders import Witness
 
 __all__ = ["Residency"]
 
@@ -28,10 +34,16 @@ class Residency:
     """Bytes that its load was expected to take, 0 where nothing was known."""
     held: Mapping[str, int] = dataclasses.field(default_factory=dict[str, int])
     """Bytes by pool that it took once it was loaded."""
+    order: Order | None = None
+    """What its load asked for, once it is loaded."""
     warning: str = ""
     """That it took much more than expected; empty where it did not."""
     leaving: Mapping[str, Any] | None = None
     """For the event of its unload, where nobody asked for that: what took it out of memory."""
+    servable: weakref.ref[Servable] | None = None
+    """What holds a model of the Hub that lives in the kernel."""
+    witness: Witness | None = None
+    """Tells after the unload whether that model's object is gone."""
     held_by: tuple[str, ...] = ()
     """After an unload in the kernel: what keeps the object alive."""
 
@@ -43,5 +55,5 @@ class Residency:
     def ended(self) -> None:
         """It is out of memory; blocks and calls end by themselves, and the next load may have been asked for."""
         self.idle_since = self.unused_until = 0.0
-        self.leaving = None
+        self.leaving = self.order = self.servable = self.witness = None
         self.estimated, self.held, self.warning, self.held_by = 0, {}, "", ()

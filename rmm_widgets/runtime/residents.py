@@ -6,6 +6,7 @@ When a model may be loaded is the machine's business; how a worker works is `wor
 from __future__ import annotations
 
 import asyncio
+import weakref
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from .entry import Entry, Isolation, ModelDescription
 from .probing import Probing
 
 if TYPE_CHECKING:
+    from ..loading.servable import Servable
     from .engine import Engine
 
 __all__ = ["Residents"]
@@ -212,12 +214,13 @@ class Residents:
         from ..loading.loaders import open_servable
         from ..workers.thread import start_thread_worker
 
-        servable = await engine.in_thread(
+        servable: Servable = await engine.in_thread(
             lambda: open_servable(
                 detection.loader, model_id=info.model_id, model_type=info.model_type.value, path=str(folder)
             ),
             "open",
         )
+        entry.residency.servable = weakref.ref(servable)
         return await start_thread_worker(spec, servable)
 
     async def _intact_folder(self, entry: Entry) -> Path:
@@ -271,9 +274,11 @@ class Residents:
         worker = entry.worker
         try:
             if worker is not None:
+                await engine.memory.leaving(entry, worker)
                 if worker.placement == "kernel" and not force:
                     await worker.unload(UNLOAD_TIMEOUT)
                 await worker.stop(STOP_GRACE)
+                await engine.memory.left(entry)
         except WorkerDiedError:
             machine.unload_done(model_id, generation)
             engine.integrity.unloaded(entry)
