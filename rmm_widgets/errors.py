@@ -7,6 +7,8 @@ notebook shows it without any code of ours.
 
 from __future__ import annotations
 
+from .memory_records import MemoryHolder
+
 __all__ = [
     "CallError",
     "DiskFullError",
@@ -163,7 +165,34 @@ class LoadCancelledError(LoadError):
 
 
 class InsufficientMemoryError(LoadError):
-    """The model does not fit into the memory that is free."""
+    """The model does not fit into the memory that is free.
+
+    Attributes:
+        need: Bytes that the load needs, 0 where memory ran out without a warning.
+        free: Bytes that it could have had.
+        device: Whose memory is short: "ram", or a GPU such as "cuda:0".
+        budget: The manager's `memory_budget`, None where it has none.
+        holders: The models that are in memory, the largest first.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model_id: str | None = None,
+        hint: str = "",
+        need: int = 0,
+        free: int = 0,
+        device: str = "ram",
+        budget: int | None = None,
+        holders: tuple[MemoryHolder, ...] = (),
+    ) -> None:
+        super().__init__(message, model_id=model_id, hint=hint)
+        self.need = need
+        self.free = free
+        self.device = device
+        self.budget = budget
+        self.holders = holders
 
 
 class UnsafeModelError(LoadError):

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from .errors import (
     InvalidConfigError,
     InvalidModelInfoError,
+    ManagerClosedError,
     ModelNotAvailableError,
 )
 from .loading.config import ModelConfig, as_mapping
@@ -18,8 +19,8 @@ from .manager_downloads import ManagerDownloads
 from .manager_lifetime import check_callable
 from .manager_reading import ManagerReading, check_model_type
 from .manager_safety import ManagerSafety
-from .manager_settings import check_isolation
-from .runtime.entry import CustomSource, Isolation, LoadOptions
+from .manager_settings import check_isolation, check_keep_alive
+from .runtime.entry import CustomSource, Entry, Isolation, LoadOptions
 from .runtime.job import Job
 from .runtime.loader_choice import check_loader
 from .types import (
@@ -192,8 +193,12 @@ class ModelManager(ManagerDownloads, ManagerSafety, ManagerReading):
         isolation: Literal["process", "kernel", "ray"] | None = None,
         device: str | None = None,
         loader: str | None = None,
+        keep_alive: float | None = None,
     ) -> Job[ModelInstance]:
         """Bring a model into memory, downloading it first where `enable_auto_download` allows.
+
+        Where there is no room, idle models that are not pinned are unloaded, least recently used first; none is
+        for a model that would not fit even then.
 
         A loaded model gives the same instance, whatever the config and loader; calls at the same time share one load.
 
@@ -205,6 +210,8 @@ class ModelManager(ManagerDownloads, ManagerSafety, ManagerReading):
                 wins.
             loader: Which of the loaders that fit to use, for example "transformers"; `find_loader` names them. None
                 is the best one that is installed.
+            keep_alive: Seconds after its last use for which it stays loaded, `math.inf` for ever, from now until
+                it is unloaded, also where it is loaded already; None is the manager's setting.
 
         Raises:
             ModelNotRegisteredError: The id is unknown.
@@ -214,7 +221,8 @@ class ModelManager(ManagerDownloads, ManagerSafety, ManagerReading):
             MissingDependencyError: The library of the loader that was asked for is not installed.
             LoadError: A custom model cannot live in a process of its own, nor be loaded by a loader.
 
-        The job raises `UnsafeModelError` where the files may run code and `allow_unsafe` was not called.
+        The job raises `UnsafeModelError` where the files may run code and `allow_unsafe` was not called, and
+        `InsufficientMemoryError` where there is not enough memory.
         """
         chosen: Isolation | None = None if isolation is None else check_isolation(isolation)
         given = _checked_config({} if config is None else config, model_id)
@@ -225,6 +233,7 @@ class ModelManager(ManagerDownloads, ManagerSafety, ManagerReading):
 
         if loader is not None:
             check_loader(self._engine.entry(model_id), loader)
+        seconds = None if keep_alive is None else check_keep_alive(keep_alive)
 
         def start() -> Job[ModelInstance]:
             engine = self._engine
@@ -240,6 +249,9 @@ class ModelManager(ManagerDownloads, ManagerSafety, ManagerReading):
                 engine.residents.used(model_id)
             elif decision.ticket not in engine.jobs:
                 entry.options = LoadOptions(isolation=chosen, device=device, loader=loader, config=given)
+                engine.memory.keep(entry, seconds)
+            if seconds is not None:
+                engine.memory.keep(entry, seconds)
             return self._job(decision, "load", model_id)
 
         try:
@@ -264,8 +276,28 @@ class ModelManager(ManagerDownloads, ManagerSafety, ManagerReading):
         return self._call(start)
 
     def use(self, model_id: str) -> _Use:
-        """`with manager.use(id) as model:` loads the model if needed; works with `async with` too."""
-        return _Use(self, model_id)
+        """`with manager.use(id) as model:` loads the model if needed and keeps it from being evicted in the block.
+
+        Works with `async with` too.
+        """
+        return _Use(lambda: self._hold(model_id), lambda: self.load_model(model_id))
+
+    def _hold(self, model_id: str) -> Callable[[], None]:
+        """Keep a model from being evicted until what this gives is called; loading it is another matter."""
+
+        def hold() -> Entry:
+            entry = self._engine.entry(model_id)
+            self._engine.memory.hold(entry)
+            return entry
+
+        def release() -> None:
+            try:
+                self._call(lambda: self._engine.memory.release(entry))
+            except ManagerClosedError:
+                pass  # nothing is in memory any more
+
+        entry = self._call(hold)
+        return release
 
     def update_model_config(self, model_id: str, config: Mapping[str, Any] | ModelConfig) -> None:
         """Merge a configuration, one level deep; remembered for later loads, and used at once by a loaded model.
@@ -402,20 +434,34 @@ def _checked_config(config: object, model_id: str) -> Mapping[str, Any]:
 
 
 class _Use(AbstractContextManager[ModelInstance], AbstractAsyncContextManager[ModelInstance]):
-    """Gives the loaded model for the length of a block."""
+    """Gives the loaded model for the length of a block; may be entered again inside of it."""
 
-    def __init__(self, manager: ModelManager, model_id: str) -> None:
-        self._manager = manager
-        self._model_id = model_id
+    def __init__(self, hold: Callable[[], Callable[[], None]], load: Callable[[], Job[ModelInstance]]) -> None:
+        self._hold = hold
+        self._load = load
+        self._releases: list[Callable[[], None]] = []
 
     def __enter__(self) -> ModelInstance:
-        return self._manager.load_model(self._model_id).result()
+        self._releases.append(self._hold())
+        try:
+            return self._load().result()
+        except BaseException:
+            self._release()
+            raise
 
     def __exit__(self, *_exception: object) -> None:
-        return None
+        self._release()
 
     async def __aenter__(self) -> ModelInstance:
-        return await self._manager.load_model(self._model_id)
+        self._releases.append(self._hold())
+        try:
+            return await self._load()
+        except BaseException:
+            self._release()
+            raise
 
     async def __aexit__(self, *_exception: object) -> None:
-        return None
+        self._release()
+
+    def _release(self) -> None:
+        self._releases.pop()()

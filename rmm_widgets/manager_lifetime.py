@@ -51,6 +51,7 @@ class ManagerLifetime(ManagerSettings):
         self._watches = [
             self._loop.submit(self._registrar.watch()),
             self._loop.submit(self._engine.residents.probing.watch()),
+            self._loop.submit(self._engine.memory.watch()),
         ]
         _open_managers.add(self)
 
@@ -79,11 +80,13 @@ class ManagerLifetime(ManagerSettings):
         to.download_timeout, to.load_timeout = self.download_timeout, self.load_timeout
         to.stall_timeout, to.health_interval = self.stall_timeout, self.health_interval
         to.cleanup_interval, to.endpoint, to.token = self.cleanup_interval, self.endpoint, self.token
+        to.memory_budget, to.keep_alive = self.memory_budget, self.keep_alive
         to.isolation = "kernel" if self.isolation == "kernel" else "process"
         to.cache_dir = Path(self.cache_dir).expanduser().absolute() if self.cache_dir else None
         engine.machine.auto_download, engine.machine.auto_load = self.enable_auto_download, self.enable_auto_load
         engine.machine.set_limits(downloads=self.max_concurrent_downloads, loads=self.max_concurrent_loads)
         engine.settle()
+        engine.memory.look_again()
 
     # The end
 

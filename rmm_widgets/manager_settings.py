@@ -11,9 +11,10 @@ import traitlets
 from traitlets.config import LoggingConfigurable
 
 from .errors import InvalidConfigError
+from .quantities import parse_bytes
 from .runtime.entry import Isolation
 
-__all__ = ["ManagerSettings", "check_isolation"]
+__all__ = ["ManagerSettings", "check_isolation", "check_keep_alive"]
 
 
 class InvalidSettingError(InvalidConfigError, traitlets.TraitError):
@@ -47,8 +48,12 @@ class ManagerSettings(LoggingConfigurable):
     )
     token = traitlets.Any(None, help="Access token; None: the stored login; False: none.")
     data_dir = traitlets.Any(None, help="Folder of the registry; fixed once the manager runs.").tag(config=True)
-    memory_budget = traitlets.Any(None, help="Comes with eviction, in a later version.").tag(config=True)
-    keep_alive = traitlets.Any(None, help="Comes with eviction, in a later version.").tag(config=True)
+    memory_budget = traitlets.Any(
+        None, help="Main memory for all models together, in bytes or like '8GB'; None: what the machine has."
+    ).tag(config=True)
+    keep_alive = traitlets.Any(
+        None, help="Seconds after its last use for which a model stays loaded; None: until it is unloaded or evicted."
+    ).tag(config=True)
     health_interval = traitlets.Float(10.0, help="Seconds between two health probes of a model.").tag(config=True)
     cleanup_interval = traitlets.Float(300.0, help="Seconds between two looks at what is on disk.").tag(config=True)
 
@@ -99,10 +104,21 @@ class ManagerSettings(LoggingConfigurable):
             )
         return value
 
-    @traitlets.validate("memory_budget", "keep_alive")
-    def _check_later(self, proposal: Any) -> None:
-        if proposal["value"] is not None:
-            raise NotImplementedError(f"{proposal['trait'].name} comes with eviction, in a later version")
+    @traitlets.validate("memory_budget")
+    def _check_budget(self, proposal: Any) -> int | None:
+        value = proposal["value"]
+        if isinstance(value, str):
+            try:
+                value = parse_bytes(value)
+            except ValueError as error:
+                raise _invalid(proposal, "an amount of memory", str(error)) from None
+        if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+            return value
+        raise _invalid(proposal, "a number of bytes greater than 0", "Give bytes, text like '8GB', or None.")
+
+    @traitlets.validate("keep_alive")
+    def _check_keep_alive(self, proposal: Any) -> float | None:
+        return None if proposal["value"] is None else check_keep_alive(proposal["value"])
 
 
 def _positive(proposal: Any) -> Any:
@@ -114,6 +130,20 @@ def _positive(proposal: Any) -> Any:
 
 def _invalid(proposal: Any, wanted: str, hint: str) -> InvalidSettingError:
     return InvalidSettingError(f"{proposal['trait'].name} is {proposal['value']!r}; it must be {wanted}", hint=hint)
+
+
+def check_keep_alive(value: object) -> float:
+    """Seconds for which a model may be idle; infinity stands for ever.
+
+    Raises:
+        InvalidConfigError: It is no such number.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return float(value)
+    raise InvalidSettingError(
+        f"keep_alive is {value!r}; it must be a number of seconds greater than 0",
+        hint="Give seconds, math.inf for ever, or leave it out.",
+    )
 
 
 def check_isolation(value: str) -> Isolation:

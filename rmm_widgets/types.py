@@ -268,7 +268,13 @@ class ModelEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts and sums over all models. `total_memory_usage` is measured, in bytes."""
+    """Counts and sums over all models.
+
+    Attributes:
+        total_memory_usage: Bytes that the models' processes take, measured now; what they share counts once.
+            Models in the kernel cannot be told apart from it and count nothing.
+        memory_budget: The manager's setting, None for no limit.
+    """
 
     total_models: int = 0
     downloaded_models: int = 0
@@ -280,6 +286,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     queued_loads: int = 0
     failed_downloads: int = 0
     total_bytes_downloaded: int = 0
+    memory_budget: int | None = None
 
 
 class HubModel(msgspec.Struct, frozen=True, kw_only=True):

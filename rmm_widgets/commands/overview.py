@@ -35,9 +35,10 @@ def _files(context: Context, model_id: str | None) -> CommandResult:
 
 
 def _sentence(statistics: Statistics) -> str:
+    budget = f" of {size(statistics.memory_budget)}" if statistics.memory_budget else ""
     return (
         f"{statistics.total_models} models, {statistics.downloaded_models} on disk, "
-        f"{statistics.loaded_models} loaded ({size(statistics.total_memory_usage)}), "
+        f"{statistics.loaded_models} loaded ({size(statistics.total_memory_usage)}{budget}), "
         f"{statistics.active_downloads} downloading, {statistics.queued_downloads} queued"
     )
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from ..quantities import bytes_text
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -50,13 +52,7 @@ Document = Table | Message
 
 def size(count: float) -> str:
     """Bytes for people, in decimal units: "12.3 MB"; a dash for 0, which means unknown or none."""
-    if count <= 0:
-        return "-"
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 999.5:
-            return f"{count:.0f} {unit}" if count >= 100 or unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+    return bytes_text(count) if count > 0 else "-"
 
 
 def printable(text: str) -> str:

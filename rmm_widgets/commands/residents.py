@@ -6,6 +6,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidCommandError
+from ..quantities import parse_seconds
 from ..types import ModelInstance, ModelStatus
 from .jobs import jobs_result
 from .parse import check_name, parse_settings
@@ -32,6 +33,7 @@ def _load(
     in_kernel: bool = False,
     device: str | None = None,
     loader: str | None = None,
+    keep_alive: str | None = None,
     wait: bool = False,
 ) -> CommandResult:
     config = parse_settings(settings)
@@ -39,8 +41,14 @@ def _load(
         check_name(bind_as)
         if context.namespace is None:
             raise InvalidCommandError("--as needs a notebook or a console", hint="Leave --as out here.")
-    isolation = "kernel" if in_kernel else None
-    job = context.manager.load_model(model_id, config or None, isolation=isolation, device=device, loader=loader)
+    job = context.manager.load_model(
+        model_id,
+        config or None,
+        isolation="kernel" if in_kernel else None,
+        device=device,
+        loader=loader,
+        keep_alive=_seconds(keep_alive),
+    )
     if bind_as is not None and context.namespace is not None:
         _bind(job, context.namespace, bind_as)
     if not wait:
@@ -49,6 +57,15 @@ def _load(
     if bind_as is not None and context.namespace is not None:
         context.namespace[bind_as] = instance
     return CommandResult(instance, Message(f"Loaded {model_id}."))
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return parse_seconds(text)
+    except ValueError as error:
+        raise InvalidCommandError(f"load: --keep-alive: {error}", hint="Nothing was loaded.") from None
 
 
 def _bind(job: Job[ModelInstance], namespace: MutableMapping[str, Any], name: str) -> None:
@@ -75,7 +92,7 @@ def _unload(context: Context, *, model_ids: list[str], everything: bool = False,
 
 def _pin(context: Context, *, model_id: str) -> CommandResult:
     context.manager.pin(model_id)
-    return CommandResult(None, Message(f"Pinned {model_id}: it is not unloaded to make room."))
+    return CommandResult(None, Message(f"Pinned {model_id}: it is not unloaded to make room, nor for being idle."))
 
 
 def _unpin(context: Context, *, model_id: str) -> CommandResult:
@@ -116,6 +133,7 @@ COMMANDS = (
             Argument(name="--in-kernel", kind="switch", help="no process of its own: faster calls, no protection"),
             Argument(name="--device", help="for example cpu or cuda:0"),
             Argument(name="--loader", help="one of those that `%rmm info` names, in place of the automatic choice"),
+            Argument(name="--keep-alive", help="unload it once it was idle for so long: 90s, 10m, 2h or forever"),
             Argument(name="--wait", kind="switch", help="return the instance; interrupting ends the wait only"),
         ),
     ),
@@ -129,7 +147,12 @@ COMMANDS = (
             Argument(name="--wait", kind="switch", help="return when the memory is back"),
         ),
     ),
-    Command(name="pin", help="Keep a model in memory", run=_pin, arguments=(_ID,)),
+    Command(
+        name="pin",
+        help="Keep a model in memory: it is never evicted, nor unloaded for being idle",
+        run=_pin,
+        arguments=(_ID,),
+    ),
     Command(name="unpin", help="Let a model be unloaded to make room", run=_unpin, arguments=(_ID,)),
     Command(
         name="health",

@@ -71,6 +71,7 @@ def models_table(descriptions: Iterable[ModelDescription]) -> Table:
             Column("status"),
             Column("health"),
             Column("size", "right"),
+            Column("memory", "right"),
             Column("repository"),
         ),
         rows=tuple(
@@ -80,6 +81,7 @@ def models_table(descriptions: Iterable[ModelDescription]) -> Table:
                 _stage(each) + (", unsafe files allowed" if each.allowed_commit else ""),
                 each.health.value,
                 size(each.size_on_disk or each.info.total_size_estimate),
+                size(each.memory_bytes),
                 each.info.repo_id,
             )
             for each in descriptions
@@ -187,7 +189,7 @@ def info_table(description: ModelDescription, not_loadable: str = "") -> Table:
         ("files", files),
         ("left out", left_out),
         *((name.replace("_", " "), ", ".join(info.metadata.get(name) or ())) for name in _PATTERNS),
-        ("memory", size(description.memory_bytes)),
+        ("memory", _memory(description)),
         ("runs in", ", ".join(filter(None, (description.placement, description.device)))),
         ("loaded by", description.loader),
         ("loader", loader_text(description.detection) if description.detection else not_loadable),
@@ -234,6 +236,21 @@ def safety_text(report: SafetyReport) -> str:
     found = [f"{each.path} ({each.reason})" if each.path else each.reason for each in report.findings]
     before = "refused: " if report.source == "disk" else "would be refused: "
     return _named(found, len(found), before)
+
+
+def _memory(description: ModelDescription) -> str:
+    facts = (
+        size(description.memory_bytes),
+        f"expected {size(description.estimated_bytes)}" if description.estimated_bytes else "",
+        _idle(description.keep_alive),
+    )
+    return ", ".join(fact for fact in facts if fact not in {"", "-"})
+
+
+def _idle(keep_alive: float | None) -> str:
+    if keep_alive is None:
+        return ""
+    return "kept when idle" if math.isinf(keep_alive) else f"unloaded when idle for {duration(keep_alive)}"
 
 
 def weak_text(paths: Sequence[str]) -> str:
@@ -327,11 +344,11 @@ def newer_commit_text(info: ModelInfo) -> str:
 
 def statistics_table(statistics: Statistics) -> Table:
     """The counts and sums."""
-    sizes = {"total_memory_usage", "total_bytes_downloaded"}
+    sizes = {"total_memory_usage", "memory_budget", "total_bytes_downloaded"}
     return Table(
         columns=(Column("what"), Column("value", "right")),
         rows=tuple(
-            (name.replace("_", " "), size(value) if name in sizes else str(value))
+            (name.replace("_", " "), size(value or 0) if name in sizes else str(value))
             for name, value in ((name, getattr(statistics, name)) for name in statistics.__struct_fields__)
         ),
     )

@@ -35,6 +35,7 @@ class StoredModel(msgspec.Struct, frozen=True):
         commit: Commit of the files last downloaded, 40 hex digits, or None.
         custom: The model is the user's own Python object, which a later kernel does not have.
         allowed_commit: Commit whose files the user allowed to run code, or None.
+        measured: What its last loads took beside what was expected, plain data, the newest last.
         registered_at, updated_at: Aware datetimes.
 
     Raises:
@@ -49,6 +50,7 @@ class StoredModel(msgspec.Struct, frozen=True):
     registered_at: datetime = msgspec.field(default_factory=_now)
     updated_at: datetime = msgspec.field(default_factory=_now)
     allowed_commit: str | None = None
+    measured: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         try:
@@ -62,6 +64,7 @@ class StoredModel(msgspec.Struct, frozen=True):
                 str(error), model_id=self.model_id, hint="See help(rmm_widgets.registry.records.StoredModel)."
             ) from None
         msgspec.structs.force_setattr(self, "config", freeze(self.config))
+        msgspec.structs.force_setattr(self, "measured", freeze(self.measured))
 
     @property
     def model_id(self) -> str:

@@ -39,6 +39,7 @@ from .integrity import Integrity
 from .job import Job, JobKind
 from .logs import WorkerLogs
 from .loop import RuntimeLoop
+from .memory import Memory
 from .residents import Residents
 from .revisions import Revisions
 from .settings import Settings
@@ -64,6 +65,7 @@ class Engine:
         self.transfers = Transfers(self)
         self.nurseries = Nurseries()
         self.residents = Residents(self)
+        self.memory = Memory(self)
         self.disk = Disk(self)
         self.integrity = Integrity(self)
         self.housekeeping = Housekeeping(self)
@@ -76,6 +78,8 @@ class Engine:
         """Set by the registrar: forgets the model, then ends the job."""
         self.on_commit: Callable[[Entry], None] = lambda _entry: None
         """Set by the registrar: remembers which commit a model's files are of."""
+        self.on_measured: Callable[[Entry], None] = lambda _entry: None
+        """Set by the registrar: remembers what a load took."""
         self.owner: Callable[[], Any] = lambda: None
         """Set by the manager: gives it, for views of its jobs."""
         self.bytes_downloaded = 0
@@ -345,6 +349,7 @@ class Engine:
                 data |= {"device": entry.device, "placement": entry.placement, "memory_bytes": entry.memory_bytes}
             case _:
                 pass
+        data |= self.memory.announced(entry, effect)
         self.transfers.announced(entry, effect)
         self.publish(effect.type, effect.model_id, **data)
         self.residents.announced(entry, effect)

@@ -18,6 +18,7 @@ from ..lifecycle.states import ModelState, Stage, public_status
 from ..safety_records import SafetyReport
 from ..types import FrozenDict, ModelDownloadProgress, ModelHealth, ModelInfo, ModelInstance, ModelStatus, freeze
 from ..workers.api import Worker
+from .residency import Residency
 
 if TYPE_CHECKING:
     from ..downloads.resumable import Unfinished
@@ -83,6 +84,10 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     detection: Detection | None = None
     allowed_commit: str | None = None
     safety: SafetyReport | None = None
+    estimated_bytes: int = 0
+    """What the load was expected to take, 0 where nothing was known."""
+    keep_alive: float | None = None
+    """Seconds for which it may be idle, given for this load; None: the manager's setting."""
 
     @property
     def stage_word(self) -> str:
@@ -161,6 +166,9 @@ class Entry:
     memory_bytes: int = 0
     loaded_at: datetime | None = None
     last_used: datetime | None = None
+    residency: Residency = dataclasses.field(default_factory=Residency)
+    measured: tuple[Mapping[str, Any], ...] = ()
+    """What its last loads took beside what was expected, plain data, the newest last."""
 
     tracker: HealthTracker | None = None
     health: ModelHealth = ModelHealth.UNKNOWN
@@ -233,4 +241,6 @@ class Entry:
             generation=state.generation,
             weak_files=self.weak_files,
             allowed_commit=self.allowed_commit,
+            estimated_bytes=self.residency.estimated if alive else 0,
+            keep_alive=self.residency.keep_alive if alive else None,
         )

@@ -57,7 +57,7 @@ class Registrar:
         self.history = History(engine.loop, self._in_store)
         engine.on_event = self.history.note
         engine.on_removed = self._removed
-        engine.on_commit = self._note_commit
+        engine.on_commit = engine.on_measured = self._spawn_save
 
     async def open(self) -> None:
         """Read the registry and look which models are on disk."""
@@ -152,14 +152,15 @@ class Registrar:
             if another:
                 await self._look([entry])  # as after a restart, or where a cell is run again
             return False
-        before = (entry.info, entry.commit, entry.custom, entry.allowed_commit)
+        before = (entry.info, entry.commit, entry.custom, entry.allowed_commit, entry.measured)
         entry.info, entry.custom = info, entry.custom or source is not None
         if changed:
             entry.commit = entry.allowed_commit = None
+            entry.measured = ()
         try:
             await self._put(entry)
         except BaseException:
-            entry.info, entry.commit, entry.custom, entry.allowed_commit = before
+            entry.info, entry.commit, entry.custom, entry.allowed_commit, entry.measured = before
             raise
         if changed:
             entry.snapshot, entry.size_on_disk, entry.weak_files = None, 0, ()
@@ -287,6 +288,7 @@ class Registrar:
             entry.pinned = pinned
             await self._put(entry)
             self._engine.settle(model_id)
+            self._engine.memory.look_again()
 
     # Consent to files that may run code
 
@@ -317,7 +319,7 @@ class Registrar:
             raise
         self._engine.gate.announce(entry, "unsafe_allowed" if commit else "unsafe_revoked", commit or before)
 
-    def _note_commit(self, entry: Entry) -> None:
+    def _spawn_save(self, entry: Entry) -> None:
         self._engine.loop.spawn(self.save(entry), name=f"save {entry.info.model_id}")
 
     async def save(self, entry: Entry) -> None:
@@ -346,6 +348,7 @@ class Registrar:
             commit=stored.commit,
             allowed_commit=stored.allowed_commit,
             registered_at=stored.registered_at,
+            measured=stored.measured,
         )
         self._engine.entries[stored.model_id] = entry
         self._engine.machine.add(stored.model_id, on_disk=False)
@@ -365,6 +368,7 @@ class Registrar:
                 elif engine.state(model_id).stage in _UNTOUCHED and before.get(model_id) == (entry.info, entry.commit):
                     entry.info, entry.config, entry.pinned = model.info, model.config, model.pinned
                     entry.commit, entry.allowed_commit = model.commit or entry.commit, model.allowed_commit
+                    entry.measured = model.measured
                     new.append(entry)
             for model_id in [known for known in engine.entries if known not in stored]:
                 state = engine.state(model_id)
@@ -389,4 +393,5 @@ def _stored(entry: Entry) -> StoredModel:
         custom=entry.custom,
         registered_at=entry.registered_at or now,
         updated_at=now,
+        measured=entry.measured,
     )

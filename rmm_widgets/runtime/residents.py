@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from .entry import Entry, Isolation, ModelDescription
 from .probing import Probing
 
 if TYPE_CHECKING:
+    from ..loading.servable import Servable
     from .engine import Engine
 
 __all__ = ["Residents"]
@@ -68,7 +70,7 @@ class Residents:
 
     def used(self, model_id: str) -> None:
         """Note that somebody asked for a loaded model."""
-        self._engine.entry(model_id).last_used = datetime.now(UTC)
+        self._engine.memory.used(self._engine.entry(model_id))
         self._engine.touch(model_id)
 
     async def kill(self, entry: Entry) -> None:
@@ -101,21 +103,25 @@ class Residents:
         entry.instance = None
         entry.worker = None
         entry.loaded_at = None
+        entry.residency.ended()
         self._engine.set_health(entry, ModelHealth.UNKNOWN)
 
     # The work
 
     async def _load(self, entry: Entry, generation: int) -> None:
         engine, machine, model_id = self._engine, self._engine.machine, entry.info.model_id
+        admission = engine.memory.admission
         worker: Worker | None = None
         try:
             folder = None if entry.custom else await self._intact_folder(entry)
             began = time.monotonic()
             worker = await self._place_in_time(entry, generation, folder)
+            admission.placed(generation, worker)
             report = await worker.load(_left(engine.settings.load_timeout, time.monotonic() - began))
             entry.worker = worker
             entry.device, entry.placement, entry.memory_bytes = report.device, worker.placement, report.memory_bytes
             await self.probing.first(entry, worker)
+            await admission.loaded(entry, generation, worker)
             if worker.exited.done():
                 raise _death(model_id, worker.exited.result())
             if engine.state(model_id).stage is Stage.ABORTING:
@@ -136,11 +142,13 @@ class Residents:
             if isinstance(error, ModelNotAvailableError) and model_id in machine.models:
                 machine.set_on_disk(model_id, False)
         else:
-            entry.loaded_at = entry.last_used = datetime.now(UTC)
+            entry.loaded_at = datetime.now(UTC)
+            engine.memory.loaded(entry)
             machine.load_done(model_id, generation)
             worker.exited.add_done_callback(lambda exited: self._exited(entry, generation, exited))
         finally:
             self._loads.pop(model_id, None)
+            admission.ended(generation)
             engine.settle(model_id)
 
     async def _cause(self, entry: Entry, error: Exception) -> Exception:
@@ -175,7 +183,9 @@ class Residents:
                 f"Model {entry.info.model_id} could not even begin to load within {seconds:g} s",
                 model_id=entry.info.model_id,
                 hint=(
-                    "The callable that makes a custom model may hang" if entry.custom else "Its libraries may be slow"
+                    "The callable that makes a custom model may hang"
+                    if entry.custom
+                    else "Its libraries may be slow, or memory be long in coming free"
                 )
                 + "; raise manager.load_timeout if it needs longer.",
             ) from None
@@ -204,6 +214,10 @@ class Residents:
             trusted=trusted,
             preload=detection.preload,
         )
+        in_kernel = isolation == "kernel"
+        await engine.memory.admission.make_room(
+            entry, generation, loader=detection.loader, folder=folder, in_kernel=in_kernel
+        )
         if isolation == "process":
             from ..workers.process import start_process_worker
 
@@ -211,12 +225,13 @@ class Residents:
         from ..loading.loaders import open_servable
         from ..workers.thread import start_thread_worker
 
-        servable = await engine.in_thread(
+        servable: Servable = await engine.in_thread(
             lambda: open_servable(
                 detection.loader, model_id=info.model_id, model_type=info.model_type.value, path=str(folder)
             ),
             "open",
         )
+        entry.residency.servable = weakref.ref(servable)
         return await start_thread_worker(spec, servable)
 
     async def _intact_folder(self, entry: Entry) -> Path:
@@ -253,6 +268,7 @@ class Residents:
         self.check_isolation(entry, entry.options.isolation)
         entry.loader = ""
         model = await self._engine.in_thread(entry.custom_model, "custom-model")
+        await self._engine.memory.admission.make_room(entry, generation, loader="custom", folder=None, in_kernel=True)
         entry.live_config = freeze({**model.config, **entry.live_config})
         spec = WorkerSpec(
             model_id=info.model_id,
@@ -270,9 +286,11 @@ class Residents:
         worker = entry.worker
         try:
             if worker is not None:
+                await engine.memory.leaving(entry, worker)
                 if worker.placement == "kernel" and not force:
                     await worker.unload(UNLOAD_TIMEOUT)
                 await worker.stop(STOP_GRACE)
+                await engine.memory.left(entry)
         except WorkerDiedError:
             machine.unload_done(model_id, generation)
             engine.integrity.unloaded(entry)
@@ -380,11 +398,8 @@ class Resident:
                 model_id=self._model_id,
                 hint="Load it again: manager.load_model(...) gives a new instance.",
             )
-        entry.last_used = datetime.now(UTC)
-        try:
+        with self._engine.memory.calling(entry):
             return await worker.call(method, args, kwargs, timeout)
-        finally:
-            entry.last_used = datetime.now(UTC)
 
     @property
     def model(self) -> Any:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+from ..workers.capacity import Machine, read_machine
 from .entry import Isolation
 
 __all__ = ["HUB", "Settings", "default_data_dir"]
@@ -26,6 +28,12 @@ class Settings:
     token: str | bool | None = dataclasses.field(default=None, repr=False)
     health_interval: float = 10.0
     cleanup_interval: float = 300.0
+    memory_budget: int | None = None
+    keep_alive: float | None = None
+    first_use: float = 5.0
+    """Seconds that whoever loaded a model has to use it before it may be evicted for another."""
+    read_machine: Callable[..., Machine] = read_machine
+    """How the machine's memory is looked at; takes the keywords of `workers.capacity.read_machine`."""
 
     @property
     def hub(self) -> str:

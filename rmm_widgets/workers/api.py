@@ -180,5 +180,5 @@ class Worker(Protocol):
         ...
 
     def memory_bytes(self) -> int:
-        """Resident bytes of the worker's process now; 0 in the kernel and after the end."""
+        """Bytes that would come back if the worker's process ended now; 0 in the kernel and after the end."""
         ...

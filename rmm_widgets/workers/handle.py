@@ -86,7 +86,7 @@ class WorkerHandle:
         return self._exited
 
     def memory_bytes(self) -> int:
-        """Resident bytes of the worker's process now."""
+        """See `Worker.memory_bytes`."""
         return 0 if self._exit else self._link.memory_bytes()
 
     # Operations

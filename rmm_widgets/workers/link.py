@@ -60,7 +60,7 @@ class Link(Protocol):
         ...
 
     def memory_bytes(self) -> int:
-        """Resident bytes of the core's own process, or 0."""
+        """Bytes that the core's own process takes, or 0."""
         ...
 
     def cpu_seconds(self) -> float | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import queue
 import signal
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Literal
@@ -32,6 +34,7 @@ from .folders import WorkerFolder, remove_abandoned
 from .frames import FrameError, FrameSocket, Limits
 from .handle import WorkerHandle
 from .link import Inbox, Unsent
+from .measure import process_memory
 from .messages import CancelRequest, OpenRequest, Request
 from .nursery import Forked, Nurseries, NurseryLostError, Order
 from .segments import KernelSegments, Notice, can_share
@@ -43,6 +46,8 @@ _Tell = Callable[[OSError | None], None]
 _ATTEMPTS = 3
 _DRAIN = 0.3
 """Seconds to read what a dead worker still sent, where one of its own children holds the socket open."""
+_MEMORY_AGE = 0.2
+"""Seconds for which a measured size is good: views ask often, and a look takes about a millisecond."""
 _CLOSING = 1.0
 """Seconds for a worker that closed its socket to end."""
 
@@ -90,6 +95,7 @@ class _ProcessLink:
         self._inbox: Inbox
         self._frames: FrameSocket
         self._process: subprocess.Popen[bytes] | Forked
+        self._weighed: tuple[float, int] = (-math.inf, 0)
         self._measured: psutil.Process | None = None
         self._outbox: queue.SimpleQueue[OpenRequest | Request | Notice | None] = queue.SimpleQueue()
         self._ending = threading.Lock()
@@ -135,10 +141,12 @@ class _ProcessLink:
             _kill_group(self.pid)
 
     def memory_bytes(self) -> int:
-        try:
-            return self._measured.memory_info().rss if self._measured else 0
-        except psutil.Error:
+        if self.pid is None or self._dead.is_set():
             return 0
+        now = time.monotonic()
+        if now - self._weighed[0] > _MEMORY_AGE:
+            self._weighed = now, process_memory(self.pid)
+        return self._weighed[1]
 
     def cpu_seconds(self) -> float | None:
         try:

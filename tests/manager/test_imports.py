@@ -13,7 +13,7 @@ import rmm_widgets
 PACKAGE = Path(rmm_widgets.__file__).parent
 
 LAYERS: list[set[str]] = [
-    {"errors", "names", "types", "disk_records", "file_records", "safety_records"},
+    {"errors", "names", "types", "disk_records", "file_records", "memory_records", "quantities", "safety_records"},
     {"lifecycle", "base_model"},
     {"registry"},
     {"downloads"},
