@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         WorkerDiedError,
     )
     from .file_records import FileCheck, FileListing, FileProgress, ListedFile, VerifyReport
+    from .health import ProbeRecord
     from .manager import ModelManager
     from .notebook.widgets import DownloadProgress, HealthBadge, ModelManagerPanel
     from .runtime.entry import ModelDescription
@@ -122,6 +123,7 @@ __all__ = [
     "ModelType",
     "ModelUsage",
     "NoCapacityError",
+    "ProbeRecord",
     "PruneReport",
     "PrunedFile",
     "QueueEntry",
@@ -153,6 +155,7 @@ _ELSEWHERE = {
     "ModelManager": ".manager",
     "ModelManagerPanel": ".notebook.widgets",
     "ModelUsage": ".disk_records",
+    "ProbeRecord": ".health",
     "PruneReport": ".disk_records",
     "PrunedFile": ".disk_records",
     "RepositoryUsage": ".disk_records",

@@ -356,8 +356,16 @@ class Engine:
             case _:
                 return {}
 
-    def set_health(self, entry: Entry, health: ModelHealth, reason: str = "") -> None:
-        """Note a model's health and tell the listeners where it changed."""
+    def set_health(
+        self, entry: Entry, health: ModelHealth, reason: str = "", *, told: str = "", **facts: float
+    ) -> None:
+        """Note a model's health and tell the listeners where it changed.
+
+        Args:
+            reason: Why it is not better, as it is shown while it lasts.
+            told: Why it changed; the reason, where that says it.
+            facts: Numbers of the probe that changed it.
+        """
         old = entry.health
         if (old, entry.health_reason) == (health, reason):
             return
@@ -370,7 +378,8 @@ class Engine:
                 action="health_changed",
                 health=health.value,
                 previous=old.value,
-                reason=reason,
+                reason=told or reason,
+                **facts,
             )
 
     def fail(self, entry: Entry, phase: FailurePhase, error: BaseException) -> Failure:

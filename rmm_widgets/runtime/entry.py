@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -13,7 +14,7 @@ import msgspec
 from ..base_model import BaseModel
 from ..errors import IntegrityError, InvalidModelInfoError, ModelNotAvailableError, RMMError
 from ..file_records import FileListing
-from ..health import HealthTracker
+from ..health import HealthTracker, ProbeRecord
 from ..lifecycle.states import ModelState, Stage, public_status
 from ..types import FrozenDict, ModelDownloadProgress, ModelHealth, ModelInfo, ModelInstance, ModelStatus, freeze
 from ..workers.api import Worker
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from ..downloads.resumable import Unfinished
 
 __all__ = ["CustomSource", "Damage", "Entry", "Isolation", "LoadOptions", "ModelDescription", "Picture"]
+
+PROBES = 60
+"""Probes of a loaded model that are remembered."""
 
 _AT_REST = frozenset({Stage.REGISTERED, Stage.ERROR})
 """Stages in which what is kept of a download is worth telling: elsewhere its progress does."""
@@ -71,6 +75,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     instance: ModelInstance | None
     generation: int
     weak_files: tuple[str, ...] = ()
+    probes: tuple[ProbeRecord, ...] = ()
+    """The last probes since it was loaded, the newest last."""
     files: FileListing | None = None
 
     @property
@@ -151,7 +157,11 @@ class Entry:
     tracker: HealthTracker | None = None
     health: ModelHealth = ModelHealth.UNKNOWN
     health_reason: str = ""
-    probing: bool = False
+    health_change: str = ""
+    """Why the health last changed, also where it is well again."""
+    probes: deque[ProbeRecord] = dataclasses.field(default_factory=lambda: deque(maxlen=PROBES))
+    watched: bool = False
+    """The probe of the interval is under way."""
     error: RMMError | None = None
     """What the last failed job raised; the lifecycle's failure is its record."""
     turn: threading.Lock = dataclasses.field(default_factory=threading.Lock)
@@ -217,4 +227,5 @@ class Entry:
             instance=self.instance,
             generation=state.generation,
             weak_files=self.weak_files,
+            probes=tuple(self.probes),
         )

@@ -6,6 +6,7 @@ When a model may be loaded is the machine's business; how a worker works is `wor
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,7 @@ class Residents:
         match effect.type, effect.action:
             case ModelEventType.LOAD_START, _:
                 if engine.state(entry.info.model_id).stage is not Stage.LOADED:
-                    engine.set_health(entry, ModelHealth.UNKNOWN)
+                    engine.set_health(entry, ModelHealth.UNKNOWN, told="it is being loaded")
             case ModelEventType.LOAD_COMPLETE, _:
                 self.probing.loaded(entry)
             case ModelEventType.LOAD_ERROR, "load_failed" | "worker_died" | "unload_failed":
@@ -99,7 +100,7 @@ class Residents:
         entry.instance = None
         entry.worker = None
         entry.loaded_at = None
-        self._engine.set_health(entry, ModelHealth.UNKNOWN)
+        self._engine.set_health(entry, ModelHealth.UNKNOWN, told="it is not in memory any more")
 
     # The work
 
@@ -109,10 +110,11 @@ class Residents:
         try:
             folder = None if entry.custom else await self._intact_folder(entry)
             worker = await self._place_in_time(entry, generation, folder)
-            report = await worker.load(engine.settings.load_timeout)
+            limit, began = engine.settings.load_timeout, time.monotonic()
+            report = await worker.load(limit)
             entry.worker = worker
             entry.device, entry.placement, entry.memory_bytes = report.device, worker.placement, report.memory_bytes
-            await self.probing.first(entry, worker)
+            await self.probing.first(entry, worker, None if limit is None else limit - (time.monotonic() - began))
             if worker.exited.done():
                 raise _death(model_id, worker.exited.result())
             if engine.state(model_id).stage is Stage.ABORTING:
