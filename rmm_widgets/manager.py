@@ -16,7 +16,7 @@ from .errors import (
 from .manager_downloads import ManagerDownloads
 from .manager_lifetime import check_callable
 from .manager_reading import ManagerReading, check_model_type
-from .manager_settings import check_isolation
+from .manager_settings import check_isolation, check_restart
 from .runtime.entry import CustomSource, Isolation, LoadOptions
 from .runtime.job import Job
 from .types import (
@@ -188,6 +188,7 @@ class ModelManager(ManagerDownloads, ManagerReading):
         *,
         isolation: Literal["process", "kernel", "ray"] | None = None,
         device: str | None = None,
+        restart: Literal["never", "on-crash"] | None = None,
     ) -> Job[ModelInstance]:
         """Bring a model into memory, downloading it first where `enable_auto_download` allows.
 
@@ -197,6 +198,8 @@ class ModelManager(ManagerDownloads, ManagerReading):
             config: Merged over the remembered configuration, for this load.
             isolation: "process" or "kernel"; None is the manager's setting. Custom models live in the kernel.
             device: Where to run, for example "cpu" or "cuda"; None is the loader's choice.
+            restart: "on-crash": where its process dies by itself, it is loaded again, as here, after 1, 2 and 4 s;
+                at most three times in 10 minutes. None is the manager's setting. The instance stays the same.
 
         Raises:
             ModelNotRegisteredError: The id is unknown.
@@ -205,6 +208,7 @@ class ModelManager(ManagerDownloads, ManagerReading):
             LoadError: A custom model cannot live in a process of its own.
         """
         chosen: Isolation | None = None if isolation is None else check_isolation(isolation)
+        after_crash = None if restart is None else check_restart(restart)
         given = _checked_config({} if config is None else config, model_id)
         if device is not None and not (isinstance(device, str) and device):
             raise InvalidConfigError(
@@ -224,7 +228,8 @@ class ModelManager(ManagerDownloads, ManagerReading):
             if not decision.ticket:
                 engine.residents.used(model_id)
             elif decision.ticket not in engine.jobs:
-                entry.options = LoadOptions(isolation=chosen, device=device, config=given)
+                entry.options = LoadOptions(isolation=chosen, device=device, config=given, restart=after_crash)
+                engine.residents.restarting.user_loads(entry)
             return self._job(decision, "load", model_id)
 
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ import traitlets
 from traitlets.config import LoggingConfigurable
 
 from .errors import InvalidConfigError
-from .runtime.entry import Isolation
+from .runtime.entry import Isolation, RestartMode
 
-__all__ = ["ManagerSettings", "check_isolation"]
+__all__ = ["ManagerSettings", "check_isolation", "check_restart"]
 
 
 class InvalidSettingError(InvalidConfigError, traitlets.TraitError):
@@ -50,6 +51,14 @@ class ManagerSettings(LoggingConfigurable):
     memory_budget = traitlets.Any(None, help="Comes with eviction, in a later version.").tag(config=True)
     keep_alive = traitlets.Any(None, help="Comes with eviction, in a later version.").tag(config=True)
     health_interval = traitlets.Float(10.0, help="Seconds between two health probes of a model.").tag(config=True)
+    restart = traitlets.Unicode(
+        "never", help='What follows when a loaded model\'s process dies by itself: "never", or "on-crash": a reload.'
+    ).tag(config=True)
+    restart_waits = traitlets.List(
+        traitlets.Float(),
+        default_value=[1.0, 2.0, 4.0],
+        help="Seconds before each reload after a crash; as many reloads within 10 minutes, then none.",
+    ).tag(config=True)
     cleanup_interval = traitlets.Float(300.0, help="Seconds between two looks at what is on disk.").tag(config=True)
 
     @classmethod
@@ -73,6 +82,17 @@ class ManagerSettings(LoggingConfigurable):
     @traitlets.validate("isolation")
     def _check_isolation(self, proposal: Any) -> str:
         return check_isolation(proposal["value"])
+
+    @traitlets.validate("restart")
+    def _check_restart(self, proposal: Any) -> str:
+        return check_restart(proposal["value"])
+
+    @traitlets.validate("restart_waits")
+    def _check_waits(self, proposal: Any) -> list[float]:
+        waits: list[float] = proposal["value"]
+        if not waits or any(not (math.isfinite(wait) and wait > 0) for wait in waits):
+            raise _invalid(proposal, "numbers greater than 0", "Give one number for each reload, such as [1, 2, 4].")
+        return waits
 
     @traitlets.validate("cache_dir", "data_dir")
     def _check_folder(self, proposal: Any) -> str | Path | None:
@@ -114,6 +134,19 @@ def _positive(proposal: Any) -> Any:
 
 def _invalid(proposal: Any, wanted: str, hint: str) -> InvalidSettingError:
     return InvalidSettingError(f"{proposal['trait'].name} is {proposal['value']!r}; it must be {wanted}", hint=hint)
+
+
+def check_restart(value: str) -> RestartMode:
+    """What follows a crash.
+
+    Raises:
+        InvalidConfigError: There is no such choice.
+    """
+    if value not in ("never", "on-crash"):
+        raise InvalidSettingError(
+            f"restart is {value!r}; it must be 'never' or 'on-crash'", hint="Leave it out for the manager's setting."
+        )
+    return "on-crash" if value == "on-crash" else "never"
 
 
 def check_isolation(value: str) -> Isolation:

@@ -31,6 +31,7 @@ def _load(
     bind_as: str | None = None,
     in_kernel: bool = False,
     device: str | None = None,
+    restart: bool = False,
     wait: bool = False,
 ) -> CommandResult:
     config = parse_settings(settings)
@@ -38,7 +39,13 @@ def _load(
         check_name(bind_as)
         if context.namespace is None:
             raise InvalidCommandError("--as needs a notebook or a console", hint="Leave --as out here.")
-    job = context.manager.load_model(model_id, config or None, isolation="kernel" if in_kernel else None, device=device)
+    job = context.manager.load_model(
+        model_id,
+        config or None,
+        isolation="kernel" if in_kernel else None,
+        device=device,
+        restart="on-crash" if restart else None,
+    )
     if bind_as is not None and context.namespace is not None:
         _bind(job, context.namespace, bind_as)
     if not wait:
@@ -113,6 +120,7 @@ COMMANDS = (
             Argument(name="--as", target="bind_as", help="bind the instance to this Python name when it is loaded"),
             Argument(name="--in-kernel", kind="switch", help="no process of its own: faster calls, no protection"),
             Argument(name="--device", help="for example cpu or cuda:0"),
+            Argument(name="--restart", kind="switch", help="load it again when its process dies, at most 3 times"),
             Argument(name="--wait", kind="switch", help="return the instance; interrupting ends the wait only"),
         ),
     ),

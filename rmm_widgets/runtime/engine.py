@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import DownloadCancelledError, LoadCancelledError, ModelNotRegisteredError, RMMError
 from ..lifecycle.effects import (
     Announce,
+    AwaitRestart,
     Effect,
     Finish,
     Removed,
@@ -287,6 +288,8 @@ class Engine:
                 self.residents.stop(model_id, generation)
             case StartUnload(model_id, generation, force):
                 self.residents.unload(model_id, generation, force=force)
+            case AwaitRestart(model_id, generation, attempt):
+                self.residents.restarting.wait(model_id, generation, attempt)
             case Finish():
                 self._finish(effect)
             case Removed(model_id, ticket):
@@ -336,7 +339,9 @@ class Engine:
             case ModelEventType.DOWNLOAD_PROGRESS:
                 data |= {"progress": self.state(effect.model_id).percent, **self._download_data(effect)}
             case ModelEventType.LOAD_START:
-                data |= {"config": entry.config}
+                data |= {"config": entry.config, **self.residents.restarting.numbers(entry)}
+            case ModelEventType.LOAD_ERROR:
+                data |= self.residents.restarting.numbers(entry)
             case ModelEventType.LOAD_COMPLETE:
                 data |= {"device": entry.device, "placement": entry.placement, "memory_bytes": entry.memory_bytes}
             case _:

@@ -15,6 +15,7 @@ from ..base_model import BaseModel
 from ..errors import IntegrityError, InvalidModelInfoError, ModelNotAvailableError, RMMError
 from ..file_records import FileListing
 from ..health import HealthTracker, ProbeRecord
+from ..lifecycle.restarts import Restarts
 from ..lifecycle.states import ModelState, Stage, public_status
 from ..types import FrozenDict, ModelDownloadProgress, ModelHealth, ModelInfo, ModelInstance, ModelStatus, freeze
 from ..workers.api import Worker
@@ -22,7 +23,17 @@ from ..workers.api import Worker
 if TYPE_CHECKING:
     from ..downloads.resumable import Unfinished
 
-__all__ = ["CustomSource", "Damage", "Entry", "Isolation", "LoadOptions", "ModelDescription", "Picture"]
+__all__ = [
+    "CustomSource",
+    "Damage",
+    "Entry",
+    "Isolation",
+    "LoadOptions",
+    "ModelDescription",
+    "Picture",
+    "RestartMode",
+    "restart_text",
+]
 
 PROBES = 60
 """Probes of a loaded model that are remembered."""
@@ -31,6 +42,7 @@ _AT_REST = frozenset({Stage.REGISTERED, Stage.ERROR})
 """Stages in which what is kept of a download is worth telling: elsewhere its progress does."""
 
 Isolation = Literal["process", "kernel"]
+RestartMode = Literal["never", "on-crash"]
 CustomSource = BaseModel | Callable[[ModelInfo], BaseModel]
 
 
@@ -40,6 +52,12 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     isolation: Isolation | None = None
     device: str | None = None
     config: Mapping[str, Any] = msgspec.field(default_factory=FrozenDict)
+    restart: RestartMode | None = None
+
+
+def restart_text(model_id: str, attempt: int) -> str:
+    """What to say while the reload of a crashed model is waited for."""
+    return f"It is loaded again in a moment, attempt {attempt}; %rmm unload {model_id} calls that off."
 
 
 class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +182,8 @@ class Entry:
     """The probe of the interval is under way."""
     error: RMMError | None = None
     """What the last failed job raised; the lifecycle's failure is its record."""
+    restarts: Restarts = dataclasses.field(default_factory=Restarts)
+    """The reloads after crashes since a user last loaded it."""
     turn: threading.Lock = dataclasses.field(default_factory=threading.Lock)
     """Held while the custom model's `download` or `load` runs: one that was given up may still be at work."""
     _making: threading.Lock = dataclasses.field(default_factory=threading.Lock)
@@ -201,6 +221,9 @@ class Entry:
     def describe(self, state: ModelState) -> ModelDescription:
         """The picture of this model."""
         failure = state.failure
+        hint = failure.hint if failure else ""
+        if failure and state.restart:
+            hint = restart_text(self.info.model_id, state.restart)
         alive = state.worker and state.stage in {Stage.LOADED, Stage.UNLOADING, Stage.ERROR}
         return ModelDescription(
             info=self.info,
@@ -210,7 +233,7 @@ class Entry:
             health=self.health,
             health_reason=self.health_reason,
             error=failure.reason if failure else "",
-            hint=failure.hint if failure else "",
+            hint=hint,
             size_on_disk=self.size_on_disk,
             given_up=self.given_up,
             partial_bytes=self.unfinished.downloaded_bytes if self.unfinished and state.stage in _AT_REST else 0,

@@ -6,7 +6,8 @@ import dataclasses
 import os
 from pathlib import Path
 
-from .entry import Isolation
+from ..lifecycle.restarts import RestartPolicy
+from .entry import Isolation, RestartMode
 
 __all__ = ["HUB", "Settings", "default_data_dir"]
 
@@ -26,6 +27,8 @@ class Settings:
     token: str | bool | None = dataclasses.field(default=None, repr=False)
     health_interval: float = 10.0
     cleanup_interval: float = 300.0
+    restart: RestartMode = "never"
+    restart_policy: RestartPolicy = dataclasses.field(default_factory=RestartPolicy)
 
     @property
     def hub(self) -> str:
