@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         WorkerDiedError,
     )
     from .file_records import FileCheck, FileListing, FileProgress, ListedFile, VerifyReport
+    from .health import ProbeRecord
     from .loading.config import (
         CaptionGeneratorConfig,
         ClassificationModelConfig,
@@ -136,6 +137,7 @@ __all__ = [
     "ModelType",
     "ModelUsage",
     "NoCapacityError",
+    "ProbeRecord",
     "PruneReport",
     "PrunedFile",
     "QueueEntry",
@@ -174,6 +176,7 @@ _ELSEWHERE = {
     "ModelManager": ".manager",
     "ModelManagerPanel": ".notebook.widgets",
     "ModelUsage": ".disk_records",
+    "ProbeRecord": ".health",
     "PruneReport": ".disk_records",
     "PrunedFile": ".disk_records",
     "RepositoryUsage": ".disk_records",

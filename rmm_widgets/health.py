@@ -6,6 +6,7 @@ one. Sending probes, one at a time, and telling a busy model from a silent one i
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from statistics import median
 
@@ -37,6 +38,24 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     outcome: Outcome
     latency: float = 0.0
+    detail: str = ""
+
+
+class ProbeRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One probe of a loaded model, as it is kept for people and their charts.
+
+    Attributes:
+        timestamp: When it ended, an aware UTC datetime.
+        latency: Seconds until the answer, or until the wait for it was given up.
+        outcome: How it ended: an `Outcome`.
+        health: The model's health with this probe counted.
+        detail: What the model said, or what kept it from answering; mostly empty.
+    """
+
+    timestamp: datetime
+    latency: float
+    outcome: Outcome
+    health: ModelHealth
     detail: str = ""
 
 
@@ -99,6 +118,21 @@ class HealthTracker(msgspec.Struct, frozen=True, kw_only=True):
             case Outcome.MISSED:
                 judged = self._missed()
         return judged._considering_flaps(self.plain, seen.at)  # noqa: SLF001 - another value of this class
+
+    def reason_since(self, before: HealthTracker, seen: Observation) -> str:
+        """Why the health is now what it is, in a few words, also where it is well again; `seen` changed it."""
+        if self.reason or self.health is not ModelHealth.HEALTHY:
+            return self.reason
+        match before.health:
+            case ModelHealth.UNKNOWN:
+                return f"its first answer came in {seen.latency:.2f} s"
+            case ModelHealth.UNHEALTHY:
+                missed = f" after {before.misses} missed probes" if before.misses else ""
+                return f"it answers again{missed}, in {seen.latency:.2f} s"
+            case _ if before.plain is ModelHealth.HEALTHY:
+                return f"it has been stable for {self.policy.flap_window / 60:g} minutes"
+            case _:
+                return f"it answers as it usually does, in {seen.latency:.2f} s"
 
     def _missed(self) -> HealthTracker:
         misses = self.misses + 1

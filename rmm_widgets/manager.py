@@ -19,7 +19,7 @@ from .manager_downloads import ManagerDownloads
 from .manager_lifetime import check_callable
 from .manager_reading import ManagerReading, check_model_type
 from .manager_safety import ManagerSafety
-from .manager_settings import check_isolation, check_keep_alive
+from .manager_settings import check_isolation, check_keep_alive, check_restart
 from .runtime.entry import CustomSource, Entry, Isolation, LoadOptions
 from .runtime.job import Job
 from .runtime.loader_choice import check_loader
@@ -194,6 +194,7 @@ class ModelManager(ManagerDownloads, ManagerSafety, ManagerReading):
         device: str | None = None,
         loader: str | None = None,
         keep_alive: float | None = None,
+        restart: Literal["never", "on-crash"] | None = None,
     ) -> Job[ModelInstance]:
         """Bring a model into memory, downloading it first where `enable_auto_download` allows.
 
@@ -212,6 +213,8 @@ class ModelManager(ManagerDownloads, ManagerSafety, ManagerReading):
                 is the best one that is installed.
             keep_alive: Seconds after its last use for which it stays loaded, `math.inf` for ever, from now until
                 it is unloaded, also where it is loaded already; None is the manager's setting.
+            restart: "on-crash": where its process dies by itself, it is loaded again, as here, after 1, 2 and 4 s;
+                at most three times in 10 minutes. None is the manager's setting. The instance stays the same.
 
         Raises:
             ModelNotRegisteredError: The id is unknown.
@@ -225,6 +228,7 @@ class ModelManager(ManagerDownloads, ManagerSafety, ManagerReading):
         `InsufficientMemoryError` where there is not enough memory.
         """
         chosen: Isolation | None = None if isolation is None else check_isolation(isolation)
+        after_crash = None if restart is None else check_restart(restart)
         given = _checked_config({} if config is None else config, model_id)
         if device is not None and not (isinstance(device, str) and device):
             raise InvalidConfigError(
@@ -248,7 +252,10 @@ class ModelManager(ManagerDownloads, ManagerSafety, ManagerReading):
             if not decision.ticket:
                 engine.residents.used(model_id)
             elif decision.ticket not in engine.jobs:
-                entry.options = LoadOptions(isolation=chosen, device=device, loader=loader, config=given)
+                entry.options = LoadOptions(
+                    isolation=chosen, device=device, loader=loader, config=given, restart=after_crash
+                )
+                engine.residents.restarting.user_loads(entry)
                 engine.memory.keep(entry, seconds)
             if seconds is not None:
                 engine.memory.keep(entry, seconds)

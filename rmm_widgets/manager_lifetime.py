@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 from .errors import ManagerClosedError, ModelAlreadyRegisteredError, RegistryError, RMMError
 from .lifecycle.effects import Decision
 from .lifecycle.machine import Lifecycle
+from .lifecycle.restarts import RestartPolicy
 from .manager_settings import ManagerSettings
 from .runtime.engine import Engine
 from .runtime.job import Job, JobKind
@@ -81,6 +82,8 @@ class ManagerLifetime(ManagerSettings):
         to.stall_timeout, to.health_interval = self.stall_timeout, self.health_interval
         to.cleanup_interval, to.endpoint, to.token = self.cleanup_interval, self.endpoint, self.token
         to.memory_budget, to.keep_alive = self.memory_budget, self.keep_alive
+        to.restart = "on-crash" if self.restart == "on-crash" else "never"
+        to.restart_policy = RestartPolicy(waits=tuple(self.restart_waits))
         to.isolation = "kernel" if self.isolation == "kernel" else "process"
         to.cache_dir = Path(self.cache_dir).expanduser().absolute() if self.cache_dir else None
         engine.machine.auto_download, engine.machine.auto_load = self.enable_auto_download, self.enable_auto_load

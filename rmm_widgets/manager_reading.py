@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .errors import InvalidModelInfoError
+from .health import ProbeRecord
 from .lifecycle.states import TRANSFERRING
 from .runtime.engine import Engine
 from .runtime.entry import ModelDescription
@@ -72,8 +73,22 @@ class ManagerReading:
         description = self._description(model_id)
         return description.health if description else ModelHealth.UNKNOWN
 
+    def get_probe_history(self, model_id: str) -> tuple[ProbeRecord, ...]:
+        """The last 60 health probes since a model was loaded, the newest last; empty where it was not.
+
+        They are kept in memory until the next load, so that they tell what came before a crash.
+
+        Raises:
+            ModelNotRegisteredError: The id is unknown.
+        """
+        return self.describe(model_id).probes
+
     def describe(self, model_id: str) -> ModelDescription:
-        """Everything there is to show about a model."""
+        """Everything there is to show about a model.
+
+        Raises:
+            ModelNotRegisteredError: The id is unknown.
+        """
         description = self._description(model_id)
         if description is None:
             raise self._engine.unknown(model_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from traitlets.config import LoggingConfigurable
 
 from .errors import InvalidConfigError
 from .quantities import parse_bytes
-from .runtime.entry import Isolation
+from .runtime.entry import Isolation, RestartMode
 
-__all__ = ["ManagerSettings", "check_isolation", "check_keep_alive"]
+__all__ = ["ManagerSettings", "check_isolation", "check_keep_alive", "check_restart"]
 
 
 class InvalidSettingError(InvalidConfigError, traitlets.TraitError):
@@ -55,6 +56,14 @@ class ManagerSettings(LoggingConfigurable):
         None, help="Seconds after its last use for which a model stays loaded; None: until it is unloaded or evicted."
     ).tag(config=True)
     health_interval = traitlets.Float(10.0, help="Seconds between two health probes of a model.").tag(config=True)
+    restart = traitlets.Unicode(
+        "never", help='What follows when a loaded model\'s process dies by itself: "never", or "on-crash": a reload.'
+    ).tag(config=True)
+    restart_waits = traitlets.List(
+        traitlets.Float(),
+        default_value=[1.0, 2.0, 4.0],
+        help="Seconds before each reload after a crash; as many reloads within 10 minutes, then none.",
+    ).tag(config=True)
     cleanup_interval = traitlets.Float(300.0, help="Seconds between two looks at what is on disk.").tag(config=True)
 
     @classmethod
@@ -78,6 +87,17 @@ class ManagerSettings(LoggingConfigurable):
     @traitlets.validate("isolation")
     def _check_isolation(self, proposal: Any) -> str:
         return check_isolation(proposal["value"])
+
+    @traitlets.validate("restart")
+    def _check_restart(self, proposal: Any) -> str:
+        return check_restart(proposal["value"])
+
+    @traitlets.validate("restart_waits")
+    def _check_waits(self, proposal: Any) -> list[float]:
+        waits: list[float] = proposal["value"]
+        if not waits or any(not (math.isfinite(wait) and wait > 0) for wait in waits):
+            raise _invalid(proposal, "numbers greater than 0", "Give one number for each reload, such as [1, 2, 4].")
+        return waits
 
     @traitlets.validate("cache_dir", "data_dir")
     def _check_folder(self, proposal: Any) -> str | Path | None:
@@ -144,6 +164,19 @@ def check_keep_alive(value: object) -> float:
         f"keep_alive is {value!r}; it must be a number of seconds greater than 0",
         hint="Give seconds, math.inf for ever, or leave it out.",
     )
+
+
+def check_restart(value: str) -> RestartMode:
+    """What follows a crash.
+
+    Raises:
+        InvalidConfigError: There is no such choice.
+    """
+    if value not in ("never", "on-crash"):
+        raise InvalidSettingError(
+            f"restart is {value!r}; it must be 'never' or 'on-crash'", hint="Leave it out for the manager's setting."
+        )
+    return "on-crash" if value == "on-crash" else "never"
 
 
 def check_isolation(value: str) -> Isolation:

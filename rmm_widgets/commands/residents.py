@@ -34,6 +34,7 @@ def _load(
     device: str | None = None,
     loader: str | None = None,
     keep_alive: str | None = None,
+    restart: bool = False,
     wait: bool = False,
 ) -> CommandResult:
     config = parse_settings(settings)
@@ -48,6 +49,7 @@ def _load(
         device=device,
         loader=loader,
         keep_alive=_seconds(keep_alive),
+        restart="on-crash" if restart else None,
     )
     if bind_as is not None and context.namespace is not None:
         _bind(job, context.namespace, bind_as)
@@ -134,6 +136,7 @@ COMMANDS = (
             Argument(name="--device", help="for example cpu or cuda:0"),
             Argument(name="--loader", help="one of those that `%rmm info` names, in place of the automatic choice"),
             Argument(name="--keep-alive", help="unload it once it was idle for so long: 90s, 10m, 2h or forever"),
+            Argument(name="--restart", kind="switch", help="load it again when its process dies, at most 3 times"),
             Argument(name="--wait", kind="switch", help="return the instance; interrupting ends the wait only"),
         ),
     ),

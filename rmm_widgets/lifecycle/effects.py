@@ -11,6 +11,7 @@ from .states import Failure
 
 __all__ = [
     "Announce",
+    "AwaitRestart",
     "Decision",
     "Effect",
     "Finish",
@@ -68,6 +69,14 @@ class StartUnload(msgspec.Struct, frozen=True):
     force: bool = False
 
 
+class AwaitRestart(msgspec.Struct, frozen=True):
+    """Report `restart_due` after the wait of this attempt."""
+
+    model_id: str
+    generation: int
+    attempt: int
+
+
 class Finish(msgspec.Struct, frozen=True):
     """A job ended. Exactly one `Finish` or `Removed` comes for every ticket."""
 
@@ -93,7 +102,18 @@ class Announce(msgspec.Struct, frozen=True):
     failure: Failure | None = None
 
 
-Effect = StartTransfer | StopTransfer | StartDiscard | StartLoad | StopLoad | StartUnload | Finish | Removed | Announce
+Effect = (
+    StartTransfer
+    | StopTransfer
+    | StartDiscard
+    | StartLoad
+    | StopLoad
+    | StartUnload
+    | AwaitRestart
+    | Finish
+    | Removed
+    | Announce
+)
 
 Refusal = Literal["removing", "not_available"]
 

@@ -12,7 +12,7 @@ import msgspec
 from ..types import ModelEventType as Event
 from .effects import Announce, Effect, Finish, Removed, StartDiscard, StartLoad, StartTransfer
 from .queues import SlotQueue
-from .states import LOADING, TRANSFERRING, TRANSITIONS, Failure, ModelState, Stage
+from .states import LOADING, RESTARTING, TRANSFERRING, TRANSITIONS, Failure, ModelState, Stage
 
 __all__ = ["Foundation"]
 
@@ -47,8 +47,8 @@ class Foundation:
         effects, self._effects = self._effects, []
         return effects
 
-    def _open_load(self, model_id: str) -> int:
-        self._announce(Event.LOAD_START, model_id, "load_started")
+    def _open_load(self, model_id: str, action: str = "load_started") -> int:
+        self._announce(Event.LOAD_START, model_id, action)
         return self._ticket()
 
     def _end_download(self, model_id: str, stage: Stage) -> None:
@@ -90,6 +90,8 @@ class Foundation:
     def _set(self, model_id: str, **changes: Any) -> None:
         old = self.models[model_id]
         new = _replace(old, **changes)
+        if new.restart and new.stage not in RESTARTING:
+            new = _replace(new, restart=0)
         if new.stage is not old.stage:
             if new.stage not in TRANSITIONS[old.stage]:
                 raise AssertionError(f"{model_id}: no transition from {old.stage} to {new.stage}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .machine import Lifecycle
-from .states import FETCHING, LOADING, TRANSFERRING, WITH_WORKER, ModelState, Stage
+from .states import FETCHING, LOADING, RESTARTING, TRANSFERRING, WITH_WORKER, ModelState, Stage
 
 __all__ = ["violations"]
 
@@ -68,6 +68,8 @@ def _of_model(state: ModelState) -> list[str]:
         "a discard that is also a pause": not (state.discard and state.pausing),
         "a next load without an abort": not state.next_load or stage is Stage.ABORTING,
         "pausing without a cancel": not state.pausing or stage is Stage.CANCELLING,
+        "a reload without a crash": not state.restart
+        or (stage in RESTARTING and not (stage is Stage.ERROR and (state.worker or state.failure is None))),
         "an error without a reason": (state.failure is not None) == (stage is Stage.ERROR) or stage is Stage.UNLOADING,
     }
     return [name for name, holds in rules.items() if not holds]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..types import ModelEventType as Event
+from .effects import AwaitRestart
 from .foundation import Foundation
 from .states import FETCHING, TRANSFERRING, TRANSITIONS, Failure, ModelState, Stage
 
@@ -133,17 +134,18 @@ class Reports(Foundation):
         self._finish(model_id, state.load, "done")
         self._dispatch()
 
-    def load_failed(self, model_id: str, generation: int, failure: Failure) -> None:
-        """The load failed and its worker is gone."""
+    def load_failed(self, model_id: str, generation: int, failure: Failure, *, restart: int = 0) -> None:
+        """The load failed and its worker is gone; `restart` as in `worker_died`."""
         state = self._of_worker(model_id, generation)
         if state is None:
             return
         if state.stage is Stage.ABORTING:
             self.load_stopped(model_id, generation)
         elif state.stage is Stage.LOADING:
-            self._set(model_id, stage=Stage.ERROR, failure=failure, load=0, worker=0)
+            self._set(model_id, stage=Stage.ERROR, failure=failure, load=0, worker=0, restart=restart)
             self._announce(Event.LOAD_ERROR, model_id, "load_failed", failure)
             self._finish(model_id, state.load, "failed", failure)
+            self._await_restart(model_id)
             self._dispatch()
 
     def load_stopped(self, model_id: str, generation: int) -> None:
@@ -161,21 +163,52 @@ class Reports(Foundation):
             self._set(model_id, stage=Stage.WAITING, load=state.next_load)
         self._dispatch()
 
-    def worker_died(self, model_id: str, generation: int, failure: Failure) -> None:
-        """The worker ended without being told to."""
+    def worker_died(self, model_id: str, generation: int, failure: Failure, *, restart: int = 0) -> None:
+        """The worker ended without being told to.
+
+        Args:
+            restart: Attempt of the reload that follows, 0 where none does.
+        """
         state = self._of_worker(model_id, generation)
         if state is None:
             return
         match state.stage:
             case Stage.LOADING | Stage.ABORTING:
-                self.load_failed(model_id, generation, failure)
+                self.load_failed(model_id, generation, failure, restart=restart)
             case Stage.UNLOADING:
                 self.unload_done(model_id, generation)
             case Stage.LOADED:
-                self._set(model_id, stage=Stage.ERROR, failure=failure, worker=0)
+                self._set(model_id, stage=Stage.ERROR, failure=failure, worker=0, restart=restart)
                 self._announce(Event.LOAD_ERROR, model_id, "worker_died", failure)
+                self._await_restart(model_id)
             case _:
                 self._set(model_id, worker=0)
+
+    def restart_due(self, model_id: str, generation: int) -> int:
+        """The wait for a reload is over: its job, 0 where it was called off meanwhile."""
+        state = self.models.get(model_id)
+        if state is None or state.stage is not Stage.ERROR or state.generation != generation or not state.restart:
+            return 0
+        if not state.on_disk:
+            self._set(model_id, restart=0)
+            self._announce(Event.LOAD_ERROR, model_id, "restart_cancelled")
+            return 0
+        ticket = self._open_load(model_id, "restart_started")
+        self._set(model_id, stage=Stage.WAITING, load=ticket, failure=None)
+        self._dispatch()
+        return ticket
+
+    def crash_loop(self, model_id: str, generation: int, failure: Failure) -> None:
+        """It crashed once more than it may: no reload follows, until a user asks for one."""
+        state = self.models.get(model_id)
+        if state is not None and state.stage is Stage.ERROR and state.generation == generation and not state.worker:
+            self._set(model_id, failure=failure, restart=0)
+            self._announce(Event.LOAD_ERROR, model_id, "crash_loop", failure)
+
+    def _await_restart(self, model_id: str) -> None:
+        state = self.models[model_id]
+        if state.restart:
+            self._effects.append(AwaitRestart(model_id, state.generation, state.restart))
 
     def unload_done(self, model_id: str, generation: int) -> None:
         """The worker is gone and its memory is back."""

@@ -125,7 +125,7 @@ class Requests(Foundation):
                 self._effects.append(StartUnload(model_id, state.worker, force=True))
             case _ if state.on_disk:
                 ticket = self._open_load(model_id)
-                self._set(model_id, stage=Stage.WAITING, load=ticket, failure=None)
+                self._set(model_id, stage=Stage.WAITING, load=ticket, failure=None, restart=0)
             case _:
                 if not self.auto_download and state.stage not in FETCHING:
                     return Decision(refused="not_available")
@@ -136,7 +136,7 @@ class Requests(Foundation):
         return Decision(ticket)
 
     def cancel_load(self, model_id: str) -> bool:
-        """Give the load up, and with it a download that was only made for it."""
+        """Give the load up, and with it a download that was only made for it; calls off the reload after a crash."""
         state = self.models[model_id]
         match state.stage:
             case Stage.WAITING:
@@ -149,6 +149,9 @@ class Requests(Foundation):
                 self._cancel_next_load(model_id)
             case Stage.ABORTING:
                 return False
+            case Stage.ERROR if state.restart:
+                self._set(model_id, restart=0)
+                self._announce(Event.LOAD_ERROR, model_id, "restart_cancelled")
             case _ if state.load:
                 self._cancel_waiting_load(model_id)
                 if state.for_load_only:
@@ -237,7 +240,7 @@ class Requests(Foundation):
         """Files on disk turned out wrong: the model no longer counts as downloaded. Heeded only where nothing runs."""
         state = self.models[model_id]
         if state.on_disk and (state.stage is Stage.DOWNLOADED or (state.stage is Stage.ERROR and not state.worker)):
-            self._set(model_id, stage=Stage.ERROR, failure=failure, on_disk=False, percent=0.0)
+            self._set(model_id, stage=Stage.ERROR, failure=failure, on_disk=False, percent=0.0, restart=0)
             self._announce(Event.DOWNLOAD_ERROR, model_id, "files_damaged", failure)
 
     def _want_files(self, model_id: str, *, for_load_only: bool) -> int:

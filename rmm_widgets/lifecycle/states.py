@@ -70,6 +70,9 @@ LOADING = frozenset({S.LOADING, S.ABORTING})
 WITH_WORKER = frozenset({S.LOADING, S.ABORTING, S.LOADED, S.UNLOADING, S.ERROR})
 """Stages in which a worker may be alive."""
 
+RESTARTING = frozenset({S.ERROR, S.WAITING, S.LOADING})
+"""Stages in which a reload after a crash may be waited for or under way."""
+
 RESTING = frozenset({S.REGISTERED, S.PAUSED, S.DOWNLOADED, S.LOADED, S.ERROR})
 """Stages that last until somebody asks for something."""
 
@@ -97,7 +100,8 @@ def public_status(stage: Stage) -> ModelStatus:
     return _STATUS[stage]
 
 
-FailurePhase = Literal["download", "load", "unload", "crash"]
+FailurePhase = Literal["download", "load", "unload", "crash", "crash_loop"]
+"""`crash_loop`: it crashed again after every reload that it was granted, and is not loaded again by itself."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +129,7 @@ class ModelState(msgspec.Struct, frozen=True):
         next_load: Ticket of a load asked for while the former one is being aborted.
         pausing: The transfer was told to stop because of a pause, not of a cancel.
         for_load_only: The download was started by a load and nobody else asked for it.
+        restart: Attempt of the reload after a crash that is waited for (in `Stage.ERROR`) or under way; else 0.
     """
 
     stage: Stage = Stage.REGISTERED
@@ -143,6 +148,7 @@ class ModelState(msgspec.Struct, frozen=True):
     next_load: int = 0
     pausing: bool = False
     for_load_only: bool = False
+    restart: int = 0
 
     def tickets(self) -> tuple[int, ...]:
         """The open jobs of this model."""

@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import DownloadCancelledError, LoadCancelledError, ModelNotRegisteredError, RMMError
 from ..lifecycle.effects import (
     Announce,
+    AwaitRestart,
     Effect,
     Finish,
     Removed,
@@ -295,6 +296,8 @@ class Engine:
                 self.residents.stop(model_id, generation)
             case StartUnload(model_id, generation, force):
                 self.residents.unload(model_id, generation, force=force)
+            case AwaitRestart(model_id, generation, attempt):
+                self.residents.restarting.wait(model_id, generation, attempt)
             case Finish():
                 self._finish(effect)
             case Removed(model_id, ticket):
@@ -344,7 +347,9 @@ class Engine:
             case ModelEventType.DOWNLOAD_PROGRESS:
                 data |= {"progress": self.state(effect.model_id).percent, **self._download_data(effect)}
             case ModelEventType.LOAD_START:
-                data |= {"config": entry.config}
+                data |= {"config": entry.config, **self.residents.restarting.numbers(entry)}
+            case ModelEventType.LOAD_ERROR:
+                data |= self.residents.restarting.numbers(entry)
             case ModelEventType.LOAD_COMPLETE:
                 data |= {"device": entry.device, "placement": entry.placement, "memory_bytes": entry.memory_bytes}
             case _:
@@ -365,8 +370,16 @@ class Engine:
             case _:
                 return {}
 
-    def set_health(self, entry: Entry, health: ModelHealth, reason: str = "") -> None:
-        """Note a model's health and tell the listeners where it changed."""
+    def set_health(
+        self, entry: Entry, health: ModelHealth, reason: str = "", *, told: str = "", **facts: float
+    ) -> None:
+        """Note a model's health and tell the listeners where it changed.
+
+        Args:
+            reason: Why it is not better, as it is shown while it lasts.
+            told: Why it changed; the reason, where that says it.
+            facts: Numbers of the probe that changed it.
+        """
         old = entry.health
         if (old, entry.health_reason) == (health, reason):
             return
@@ -379,7 +392,8 @@ class Engine:
                 action="health_changed",
                 health=health.value,
                 previous=old.value,
-                reason=reason,
+                reason=told or reason,
+                **facts,
             )
 
     def fail(self, entry: Entry, phase: FailurePhase, error: BaseException) -> Failure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -13,7 +14,8 @@ import msgspec
 from ..base_model import BaseModel
 from ..errors import IntegrityError, InvalidModelInfoError, ModelNotAvailableError, RMMError
 from ..file_records import FileListing
-from ..health import HealthTracker
+from ..health import HealthTracker, ProbeRecord
+from ..lifecycle.restarts import Restarts
 from ..lifecycle.states import ModelState, Stage, public_status
 from ..safety_records import SafetyReport
 from ..types import FrozenDict, ModelDownloadProgress, ModelHealth, ModelInfo, ModelInstance, ModelStatus, freeze
@@ -24,12 +26,26 @@ if TYPE_CHECKING:
     from ..downloads.resumable import Unfinished
     from ..loading.detect import Detection
 
-__all__ = ["CustomSource", "Damage", "Entry", "Isolation", "LoadOptions", "ModelDescription", "Picture"]
+__all__ = [
+    "CustomSource",
+    "Damage",
+    "Entry",
+    "Isolation",
+    "LoadOptions",
+    "ModelDescription",
+    "Picture",
+    "RestartMode",
+    "restart_text",
+]
+
+PROBES = 60
+"""Probes of a loaded model that are remembered."""
 
 _AT_REST = frozenset({Stage.REGISTERED, Stage.ERROR})
 """Stages in which what is kept of a download is worth telling: elsewhere its progress does."""
 
 Isolation = Literal["process", "kernel"]
+RestartMode = Literal["never", "on-crash"]
 CustomSource = BaseModel | Callable[[ModelInfo], BaseModel]
 
 
@@ -40,6 +56,12 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     device: str | None = None
     loader: str | None = None
     config: Mapping[str, Any] = msgspec.field(default_factory=FrozenDict)
+    restart: RestartMode | None = None
+
+
+def restart_text(model_id: str, attempt: int) -> str:
+    """What to say while the reload of a crashed model is waited for."""
+    return f"It is loaded again in a moment, attempt {attempt}; %rmm unload {model_id} calls that off."
 
 
 class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +102,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     instance: ModelInstance | None
     generation: int
     weak_files: tuple[str, ...] = ()
+    probes: tuple[ProbeRecord, ...] = ()
+    """The last probes since it was loaded, the newest last."""
     files: FileListing | None = None
     detection: Detection | None = None
     allowed_commit: str | None = None
@@ -173,9 +197,15 @@ class Entry:
     tracker: HealthTracker | None = None
     health: ModelHealth = ModelHealth.UNKNOWN
     health_reason: str = ""
-    probing: bool = False
+    health_change: str = ""
+    """Why the health last changed, also where it is well again."""
+    probes: deque[ProbeRecord] = dataclasses.field(default_factory=lambda: deque(maxlen=PROBES))
+    watched: bool = False
+    """The probe of the interval is under way."""
     error: RMMError | None = None
     """What the last failed job raised; the lifecycle's failure is its record."""
+    restarts: Restarts = dataclasses.field(default_factory=Restarts)
+    """The reloads after crashes since a user last loaded it."""
     turn: threading.Lock = dataclasses.field(default_factory=threading.Lock)
     """Held while the custom model's `download` or `load` runs: one that was given up may still be at work."""
     _making: threading.Lock = dataclasses.field(default_factory=threading.Lock)
@@ -213,6 +243,9 @@ class Entry:
     def describe(self, state: ModelState) -> ModelDescription:
         """The picture of this model."""
         failure = state.failure
+        hint = failure.hint if failure else ""
+        if failure and state.restart:
+            hint = restart_text(self.info.model_id, state.restart)
         alive = state.worker and state.stage in {Stage.LOADED, Stage.UNLOADING, Stage.ERROR}
         return ModelDescription(
             info=self.info,
@@ -222,7 +255,7 @@ class Entry:
             health=self.health,
             health_reason=self.health_reason,
             error=failure.reason if failure else "",
-            hint=failure.hint if failure else "",
+            hint=hint,
             size_on_disk=self.size_on_disk,
             given_up=self.given_up,
             partial_bytes=self.unfinished.downloaded_bytes if self.unfinished and state.stage in _AT_REST else 0,
@@ -243,4 +276,5 @@ class Entry:
             allowed_commit=self.allowed_commit,
             estimated_bytes=self.residency.estimated if alive else 0,
             keep_alive=self.residency.keep_alive if alive else None,
+            probes=tuple(self.probes),
         )

@@ -256,6 +256,9 @@ class Registrar:
         except BaseException:
             entry.config = before
             raise
+        # What was said later counts, also where a crash is followed by a reload.
+        kept = {key: value for key, value in entry.options.config.items() if key not in changes}
+        entry.options = msgspec.structs.replace(entry.options, config=freeze(kept))
         if loaded and entry.worker is not None:
             try:
                 await entry.worker.update_config(thaw(live))

@@ -26,6 +26,7 @@ from ..types import InstanceState, ModelEventType, ModelHealth, ModelInstance, M
 from ..workers.api import Exit, Worker, WorkerSpec
 from .entry import Entry, Isolation, ModelDescription
 from .probing import Probing
+from .restarting import Restarting
 
 if TYPE_CHECKING:
     from ..loading.servable import Servable
@@ -39,6 +40,9 @@ UNLOAD_TIMEOUT = 30.0
 STOP_GRACE = 2.0
 _WORTH_COUNTING = 1.0
 
+LAST_WORDS = 200
+"""Characters of a dead worker's last line that a hint quotes; the error's note has more."""
+
 
 class Residents:
     """The models in memory of one engine; everything on the runtime's thread."""
@@ -46,14 +50,22 @@ class Residents:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._loads: dict[str, asyncio.Task[None]] = {}
+        self._handles: weakref.WeakKeyDictionary[ModelInstance, Resident] = weakref.WeakKeyDictionary()
         self.probing = Probing(engine)
+        self.restarting = Restarting(engine)
 
     # What the engine asks for
 
     def start(self, model_id: str, generation: int) -> None:
         """Begin a load."""
         entry = self._engine.entry(model_id)
-        entry.instance = ModelInstance(Resident(self._engine, entry, generation))
+        handle = self._handles.get(entry.instance) if entry.instance is not None else None
+        if handle is not None and self._engine.state(model_id).restart:
+            handle.move_to(generation)
+        else:
+            resident = Resident(self._engine, entry, generation)
+            entry.instance = ModelInstance(resident)
+            self._handles[entry.instance] = resident
         entry.live_config = freeze({**entry.config, **entry.options.config})
         entry.error = None
         self._loads[model_id] = self._engine.loop.spawn(self._load(entry, generation), name=f"load {model_id}")
@@ -85,10 +97,10 @@ class Residents:
         match effect.type, effect.action:
             case ModelEventType.LOAD_START, _:
                 if engine.state(entry.info.model_id).stage is not Stage.LOADED:
-                    engine.set_health(entry, ModelHealth.UNKNOWN)
+                    engine.set_health(entry, ModelHealth.UNKNOWN, told="it is being loaded")
             case ModelEventType.LOAD_COMPLETE, _:
                 self.probing.loaded(entry)
-            case ModelEventType.LOAD_ERROR, "load_failed" | "worker_died" | "unload_failed":
+            case ModelEventType.LOAD_ERROR, "load_failed" | "worker_died" | "crash_loop" | "unload_failed":
                 if effect.failure is not None and effect.failure.phase != "download":
                     engine.set_health(entry, ModelHealth.UNHEALTHY, effect.failure.reason)
             case (ModelEventType.UNLOAD, _) | (ModelEventType.LOAD_ERROR, "load_cancelled"):
@@ -104,7 +116,7 @@ class Residents:
         entry.worker = None
         entry.loaded_at = None
         entry.residency.ended()
-        self._engine.set_health(entry, ModelHealth.UNKNOWN)
+        self._engine.set_health(entry, ModelHealth.UNKNOWN, told="it is not in memory any more")
 
     # The work
 
@@ -120,7 +132,7 @@ class Residents:
             report = await worker.load(_left(engine.settings.load_timeout, time.monotonic() - began))
             entry.worker = worker
             entry.device, entry.placement, entry.memory_bytes = report.device, worker.placement, report.memory_bytes
-            await self.probing.first(entry, worker)
+            await self.probing.first(entry, worker, _left(engine.settings.load_timeout, time.monotonic() - began))
             await admission.loaded(entry, generation, worker)
             if worker.exited.done():
                 raise _death(model_id, worker.exited.result())
@@ -135,8 +147,7 @@ class Residents:
             entry.worker = None
             error = await self._cause(entry, raised)
             damaged = isinstance(error, IntegrityError)
-            failure = engine.fail(entry, "download" if damaged else "load", error)
-            machine.load_failed(model_id, generation, failure)
+            failure = self.restarting.load_failed(entry, generation, "download" if damaged else "load", error)
             if damaged and model_id in machine.models:
                 machine.files_damaged(model_id, failure)
             if isinstance(error, ModelNotAvailableError) and model_id in machine.models:
@@ -311,7 +322,7 @@ class Residents:
             return
         error = _death(model_id, exited.result())
         entry.worker = None
-        engine.machine.worker_died(model_id, generation, engine.fail(entry, "crash", error))
+        self.restarting.died(entry, generation, exited.result(), error)
         engine.integrity.unloaded(entry)
         engine.settle(model_id)
 
@@ -332,13 +343,17 @@ def _files_gone(entry: Entry) -> ModelNotAvailableError:
 
 
 def _death(model_id: str, exit_: Exit) -> WorkerDiedError:
-    return WorkerDiedError(
+    last_line = exit_.detail.rstrip().rpartition("\n")[2][-LAST_WORDS:].strip()
+    error = WorkerDiedError(
         f"The process of model {model_id} {exit_.reason}",
         model_id=model_id,
-        hint=f"Load it again. Its last output: {exit_.detail}" if exit_.detail else "Load it again.",
+        hint=f"Load it again. The last line it wrote: {last_line}" if last_line else "Load it again.",
         signal=exit_.signal,
         exitcode=exit_.exitcode,
     )
+    if exit_.detail:
+        error.add_note(f"Its last output:\n{exit_.detail}")
+    return error
 
 
 class Resident:
@@ -349,6 +364,10 @@ class Resident:
         self._entry = entry
         self._generation = generation
         self._model_id = entry.info.model_id
+
+    def move_to(self, generation: int) -> None:
+        """Stand for the worker that takes the place of a crashed one."""
+        self._generation = generation
 
     def state(self) -> InstanceState:
         """What the handle shows now."""
@@ -393,10 +412,13 @@ class Resident:
         entry, state = self._entry, self._engine.machine.models.get(self._model_id)
         worker = entry.worker
         if state is None or state.worker != self._generation or state.stage is not Stage.LOADED or worker is None:
+            restarts = state is not None and state.restart and state.generation == self._generation
             raise ModelNotLoadedError(
                 f"Model {self._model_id} is not loaded",
                 model_id=self._model_id,
-                hint="Load it again: manager.load_model(...) gives a new instance.",
+                hint="It crashed and is being loaded again; call it a little later."
+                if restarts
+                else "Load it again: manager.load_model(...) gives a new instance.",
             )
         with self._engine.memory.calling(entry):
             return await worker.call(method, args, kwargs, timeout)

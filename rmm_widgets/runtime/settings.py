@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from ..lifecycle.restarts import RestartPolicy
 from ..workers.capacity import Machine, read_machine
-from .entry import Isolation
+from .entry import Isolation, RestartMode
 
 __all__ = ["HUB", "Settings", "default_data_dir"]
 
@@ -34,6 +35,8 @@ class Settings:
     """Seconds that whoever loaded a model has to use it before it may be evicted for another."""
     read_machine: Callable[..., Machine] = read_machine
     """How the machine's memory is looked at; takes the keywords of `workers.capacity.read_machine`."""
+    restart: RestartMode = "never"
+    restart_policy: RestartPolicy = dataclasses.field(default_factory=RestartPolicy)
 
     @property
     def hub(self) -> str:

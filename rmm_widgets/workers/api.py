@@ -58,6 +58,7 @@ class Probe(msgspec.Struct, frozen=True):
         healthy: What the model said; None where it could not be asked because it is busy.
         busy_for: Seconds that the work which keeps it from answering has taken, 0.0 where it answered.
         latency: Seconds until the answer came.
+        answered: Whether the model answered; where it did not, `healthy` tells a silent one from a busy one.
     """
 
     healthy: bool | None
@@ -66,6 +67,7 @@ class Probe(msgspec.Struct, frozen=True):
     latency: float = 0.0
     memory_bytes: int = 0
     detail: str = ""
+    answered: bool = True
 
 
 class Exit(msgspec.Struct, frozen=True):

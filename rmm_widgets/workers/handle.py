@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -48,6 +48,14 @@ _CPU_SHARE = 0.1
 Outcome = Reply | Unsent | Exit
 
 
+class _Signs(NamedTuple):
+    """What tells a worker that works from one that hangs: a moment, its processor time, its callbacks so far."""
+
+    at: float
+    cpu: float | None
+    callbacks: int
+
+
 class WorkerHandle:
     """A `Worker` on top of a link. Belongs to the event loop it was made on."""
 
@@ -63,6 +71,8 @@ class WorkerHandle:
         self._last_id = 0
         self._loaded = False
         self._probing = asyncio.Lock()
+        self._callbacks_seen = 0
+        self._signs_before = _Signs(self._loop.time(), None, 0)
         self._stopping: asyncio.Task[Exit] | None = None
 
     @property
@@ -147,13 +157,14 @@ class WorkerHandle:
         """See `Worker.probe`."""
         async with self._probing:
             request = ProbeRequest(id=self._next_id())
-            began, cpu = self._loop.time(), self._link.cpu_seconds()
+            before, self._signs_before = self._signs_before, self._signs()
+            began = self._signs_before.at
             with self._asking(request) as answer:
                 in_time = await _settled(answer, timeout)
             latency = self._loop.time() - began
             if not in_time:
-                return self._unanswered(cpu, latency)
-            return self._probe_report(answer.result(), latency)
+                return self._unanswered(latency)
+            return self._probe_report(answer.result(), latency, before)
 
     async def update_config(self, config: dict[str, Any]) -> None:
         """See `Worker.update_config`."""
@@ -192,6 +203,7 @@ class WorkerHandle:
             if reply.id in self._answers:  # else nobody waits for it any more, or ever did
                 self._post(self._settle, reply)
         elif reply.generation == self._spec.generation and (runner := self._callbacks.get(reply.id)):
+            self._callbacks_seen += 1
             runner.put(reply, size)
 
     def ended(self, exit_: Exit) -> None:
@@ -303,18 +315,40 @@ class WorkerHandle:
 
     # Probes
 
-    def _probe_report(self, outcome: Outcome, latency: float) -> Probe:
+    def _signs(self) -> _Signs:
+        return _Signs(self._loop.time(), self._link.cpu_seconds(), self._callbacks_seen)
+
+    def _works_since(self, before: _Signs) -> bool:
+        """Whether its processor time or its progress has moved; waiting for the interpreter's lock is no work."""
+        now = self._signs()
+        if now.callbacks > before.callbacks:
+            return True
+        if before.cpu is None or now.cpu is None:
+            return False
+        return now.cpu - before.cpu >= _CPU_SHARE * (now.at - before.at)
+
+    def _probe_report(self, outcome: Outcome, latency: float, before: _Signs) -> Probe:
         memory = self.memory_bytes()
         match outcome:
             case Busy(operation="probe"):
+                works = self._works_since(before)
                 detail = f"the model has not answered a probe for {outcome.seconds:.1f} s"
                 return Probe(
-                    healthy=False, busy_for=outcome.seconds, latency=latency, memory_bytes=memory, detail=detail
+                    healthy=None if works else False,
+                    busy_for=outcome.seconds,
+                    latency=latency,
+                    memory_bytes=memory,
+                    detail=f"busy computing; {detail}" if works else detail,
+                    answered=False,
                 )
             case Busy():
-                detail = f"busy with a {outcome.operation}"
                 return Probe(
-                    healthy=None, busy_for=outcome.seconds, latency=latency, memory_bytes=memory, detail=detail
+                    healthy=None,
+                    busy_for=outcome.seconds,
+                    latency=latency,
+                    memory_bytes=memory,
+                    detail=f"busy with a {outcome.operation}",
+                    answered=False,
                 )
             case Failed():
                 detail = str(call_error(outcome.error, self._spec.model_id))
@@ -329,17 +363,17 @@ class WorkerHandle:
                     detail=clean_text(answer.detail, MAX_MESSAGE),
                 )
 
-    def _unanswered(self, cpu_before: float | None, waited: float) -> Probe:
+    def _unanswered(self, waited: float) -> Probe:
         """A worker that does not answer but uses its processor holds the interpreter's lock: busy, not sick."""
-        cpu_now = self._link.cpu_seconds()
-        moved = cpu_before is not None and cpu_now is not None and cpu_now - cpu_before >= _CPU_SHARE * waited
+        works = self._works_since(self._signs_before)
         since = min(self._work_since.values(), default=math.inf)
         return Probe(
-            healthy=None if moved else False,
+            healthy=None if works else False,
             busy_for=max(self._loop.time() - since, 0.0),
             latency=waited,
             memory_bytes=self.memory_bytes(),
-            detail="busy computing" if moved else f"no answer in {waited:.1f} s",
+            detail="busy computing" if works else f"no answer in {waited:.1f} s",
+            answered=False,
         )
 
     # Ends

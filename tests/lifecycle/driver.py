@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from rmm_widgets.lifecycle.effects import (
     Announce,
+    AwaitRestart,
     Finish,
     Removed,
     StartDiscard,
@@ -24,6 +25,7 @@ from rmm_widgets.lifecycle.states import Failure, Stage
 FAILURE = Failure(phase="load", reason="no")
 DOWNLOAD_FAILURE = Failure(phase="download", reason="no")
 CRASH = Failure(phase="crash", reason="killed by signal 9")
+LOOP = Failure(phase="crash_loop", reason="killed again and again", retryable=False)
 UNLOAD_FAILURE = Failure(phase="unload", reason="no")
 
 REQUESTS = (
@@ -51,10 +53,14 @@ REPORTS = (
     "unload_done",
     "unload_failed",
     "stale",
+    "worker_crashed",
+    "load_crashed",
+    "crash_loop",
+    "restart_due",
 )
 OTHERS = ("add", "on_disk", "off_disk", "damaged", "limits")
 OPERATIONS = REQUESTS + REPORTS + OTHERS
-DRAINING = ("transfer_stopped", "transfer_done", "discarded", "load_stopped", "load_done", "unload_done")
+DRAINING = ("transfer_stopped", "transfer_done", "discarded", "load_stopped", "load_done", "unload_done", "restart_due")
 
 
 class Driver:
@@ -66,6 +72,7 @@ class Driver:
         self.transfers: dict[str, int] = {}
         self.discards: dict[str, int] = {}
         self.workers: dict[str, int] = {}
+        self.reloads: dict[str, int] = {}
         self.ceiling = {"downloads": 2, "loads": 1}
         self.ended: Counter[int] = Counter()
         self.percent: dict[int, float] = {}
@@ -114,6 +121,11 @@ class Driver:
         elif operation == "discarded" and name in self.discards:
             run = self.discards.pop(name)
             machine.discarded(name, run, freed=int(percent), failure=DOWNLOAD_FAILURE if percent < 10 else None)
+        elif operation == "restart_due" and name in self.reloads:
+            self.reload(name)
+        elif operation == "crash_loop" and state is not None:
+            if state.stage is Stage.ERROR and state.failure == CRASH:
+                machine.crash_loop(name, state.generation, LOOP)
         elif name in self.workers and state is not None and not operation.startswith("transfer_"):
             generation = self.workers[name]
             stage = state.stage
@@ -122,17 +134,31 @@ class Driver:
             elif operation == "load_failed" and stage in {Stage.LOADING, Stage.ABORTING}:
                 del self.workers[name]
                 machine.load_failed(name, generation, FAILURE)
+            elif operation == "load_crashed" and stage in {Stage.LOADING, Stage.ABORTING}:
+                del self.workers[name]
+                machine.load_failed(name, generation, CRASH, restart=1 + int(percent) % 3)
             elif operation == "load_stopped" and stage is Stage.ABORTING:
                 del self.workers[name]
                 machine.load_stopped(name, generation)
             elif operation == "worker_died":
                 del self.workers[name]
                 machine.worker_died(name, generation, CRASH)
+            elif operation == "worker_crashed":
+                del self.workers[name]
+                machine.worker_died(name, generation, CRASH, restart=1 + int(percent) % 3)
             elif operation == "unload_done" and stage is Stage.UNLOADING:
                 del self.workers[name]
                 machine.unload_done(name, generation)
             elif operation == "unload_failed" and stage is Stage.UNLOADING:
                 machine.unload_failed(name, generation, UNLOAD_FAILURE)
+
+    def reload(self, name: str) -> None:
+        """The wait is over: a reload begins exactly where nobody has called it off or done something else."""
+        generation = self.reloads.pop(name)
+        state = self.machine.models.get(name)
+        wanted = state is not None and state.stage is Stage.ERROR and state.generation == generation
+        due = wanted and state is not None and state.restart > 0 and state.on_disk
+        assert bool(self.machine.restart_due(name, generation)) == due
 
     def stale(self, name: str) -> None:
         """Late news of earlier transfers and workers must change nothing."""
@@ -147,7 +173,9 @@ class Driver:
         self.machine.discarded(name, state.run - 1)
         self.machine.load_done(name, state.generation - 1)
         self.machine.load_failed(name, state.generation - 1, FAILURE)
-        self.machine.worker_died(name, state.generation - 1, CRASH)
+        self.machine.worker_died(name, state.generation - 1, CRASH, restart=1)
+        self.machine.restart_due(name, state.generation - 1)
+        self.machine.crash_loop(name, state.generation - 1, LOOP)
         self.machine.unload_done(name, state.generation - 1)
         assert self.machine.models[name] == before
 
@@ -193,6 +221,9 @@ class Driver:
                 case Finish(_, ticket) | Removed(_, ticket):
                     self.ended[ticket] += 1
                     assert self.ended[ticket] == 1, "a job ended twice"
+                case AwaitRestart(name, generation, attempt):
+                    assert attempt > 0
+                    self.reloads[name] = generation
                 case Announce():
                     pass
         broken = violations(machine)
@@ -215,7 +246,7 @@ class Driver:
         """Let everything that runs end: nothing may stay open but what is paused."""
         for _ in range(10 * len(self.names)):
             before = dict(self.machine.models)
-            for name in (*self.transfers, *self.discards, *self.workers):
+            for name in (*self.transfers, *self.discards, *self.workers, *self.reloads):
                 for operation in DRAINING:
                     self.report(operation, name)
             self.settle()

@@ -30,6 +30,8 @@ ROADS: dict[Stage, tuple[str, ...]] = {
 OTHER_ERRORS = (
     ("download", "transfer_failed"),
     ("on_disk", "load", "load_done", "worker_died"),
+    ("on_disk", "load", "load_done", "worker_crashed"),
+    ("on_disk", "load", "load_done", "worker_crashed", "restart_due"),
     ("on_disk", "load", "load_done", "unload", "unload_failed"),
 )
 
