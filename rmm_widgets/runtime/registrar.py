@@ -338,6 +338,7 @@ class Registrar:
                 state = engine.state(model_id)
                 if state.stage in _UNTOUCHED and not state.worker:
                     engine.machine.remove(model_id)
+                    engine.settle(model_id)  # nobody may meet it half removed
             await self._look(new)
         engine.settle(*(entry.info.model_id for entry in new))
 
