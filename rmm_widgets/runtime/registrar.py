@@ -154,11 +154,11 @@ class Registrar:
         before = (entry.info, entry.commit, entry.custom)
         entry.info, entry.custom = info, entry.custom or source is not None
         entry.commit = None if changed else entry.commit
-        try:
-            await self._put(entry)
-        except BaseException:
+
+        def undo() -> None:
             entry.info, entry.commit, entry.custom = before
-            raise
+
+        await self._put_or(undo, entry)
         if changed:
             entry.snapshot, entry.size_on_disk, entry.weak_files = None, 0, ()
             entry.damage, entry.progress, entry.unfinished = None, None, None
@@ -248,11 +248,11 @@ class Registrar:
         if config == entry.config and (not loaded or live == entry.live_config):
             return
         before, entry.config = entry.config, config
-        try:
-            await self._put(entry)
-        except BaseException:
+
+        def undo() -> None:
             entry.config = before
-            raise
+
+        await self._put_or(undo, entry)
         if loaded and entry.worker is not None:
             try:
                 await entry.worker.update_config(thaw(live))
@@ -283,7 +283,11 @@ class Registrar:
         entry = self._engine.entry(model_id)
         if entry.pinned != pinned:
             entry.pinned = pinned
-            await self._put(entry)
+
+            def undo() -> None:
+                entry.pinned = not pinned
+
+            await self._put_or(undo, entry)
             self._engine.settle(model_id)
 
     def _note_commit(self, entry: Entry) -> None:
@@ -305,6 +309,15 @@ class Registrar:
 
     async def _put(self, entry: Entry) -> None:
         await self._thread.run(self._store.put, _stored(entry))
+
+    async def _put_or(self, undo: Callable[[], None], entry: Entry) -> None:
+        """Write an entry that was just changed; where that fails, take the change back, also from the picture."""
+        try:
+            await self._put(entry)
+        except BaseException:
+            undo()
+            self._engine.settle(entry.info.model_id)
+            raise
 
     def _admit(self, stored: StoredModel) -> Entry:
         entry = Entry(

@@ -182,7 +182,7 @@ class SimStore:
         self.rows: dict[str, StoredModel] = {}
         self.history: list[ModelEvent] = []
         self.changed_by_others = False
-        world.store = self  # type: ignore[attr-defined]
+        world.store = self
 
     def open(self) -> StoreReport:
         return StoreReport()

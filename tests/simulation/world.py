@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .loop import Outside, SimLoop
 
 if TYPE_CHECKING:
+    from .disk import SimStore
     from .workers import SimLink
 
 __all__ = ["Repository", "World"]
@@ -38,6 +39,8 @@ class World:
         """Nothing goes wrong any more and nobody hangs: whatever runs has to come to its end."""
         self.repositories = {f"r/{n}": Repository(100 * (n + 1)) for n in range(4)}
         self.links: list[SimLink] = []
+        self.store: SimStore
+        self.steps = 0
         self.fetching: dict[str, int] = {}
         self.trouble: BaseException | None = None
         self.run_until: Callable[[Callable[[], bool]], None] = lambda _condition: None
