@@ -36,6 +36,8 @@ class Disk:
 
     async def look(self, entry: Entry) -> None:
         """Note whether all files of a model are on disk, and where not, what is there of its download."""
+        if self._engine.entries.get(entry.info.model_id) is not entry:
+            return  # it was deleted while others were looked at
         if entry.custom:
             present = await self._custom_available(entry)
         else:

@@ -345,7 +345,8 @@ class Engine:
             case ModelEventType.DOWNLOAD_COMPLETE:
                 data |= {"bytes": entry.size_on_disk, "commit": entry.commit}
             case ModelEventType.DOWNLOAD_PROGRESS:
-                data |= {"progress": self.state(effect.model_id).percent, **self._download_data(effect)}
+                state = self.machine.models.get(effect.model_id)  # it may have left by now
+                data |= {"progress": state.percent if state else 0.0, **self._download_data(effect)}
             case ModelEventType.LOAD_START:
                 data |= {"config": entry.config, **self.residents.restarting.numbers(entry)}
             case ModelEventType.LOAD_ERROR:

@@ -157,11 +157,11 @@ class Registrar:
         if changed:
             entry.commit = entry.allowed_commit = None
             entry.measured = ()
-        try:
-            await self._put(entry)
-        except BaseException:
+
+        def undo() -> None:
             entry.info, entry.commit, entry.custom, entry.allowed_commit, entry.measured = before
-            raise
+
+        await self._put_or(undo, entry)
         if changed:
             entry.snapshot, entry.size_on_disk, entry.weak_files = None, 0, ()
             entry.damage, entry.progress, entry.unfinished = None, None, None
@@ -251,11 +251,11 @@ class Registrar:
         if config == entry.config and (not loaded or live == entry.live_config):
             return
         before, entry.config = entry.config, config
-        try:
-            await self._put(entry)
-        except BaseException:
+
+        def undo() -> None:
             entry.config = before
-            raise
+
+        await self._put_or(undo, entry)
         # What was said later counts, also where a crash is followed by a reload.
         kept = {key: value for key, value in entry.options.config.items() if key not in changes}
         entry.options = msgspec.structs.replace(entry.options, config=freeze(kept))
@@ -289,7 +289,11 @@ class Registrar:
         entry = self._engine.entry(model_id)
         if entry.pinned != pinned:
             entry.pinned = pinned
-            await self._put(entry)
+
+            def undo() -> None:
+                entry.pinned = not pinned
+
+            await self._put_or(undo, entry)
             self._engine.settle(model_id)
             self._engine.memory.look_again()
 
@@ -315,11 +319,11 @@ class Registrar:
         if commit == before:
             return
         entry.allowed_commit = commit
-        try:
-            await self._put(entry)
-        except BaseException:
+
+        def undo() -> None:
             entry.allowed_commit = before
-            raise
+
+        await self._put_or(undo, entry)
         self._engine.gate.announce(entry, "unsafe_allowed" if commit else "unsafe_revoked", commit or before)
 
     def _spawn_save(self, entry: Entry) -> None:
@@ -341,6 +345,15 @@ class Registrar:
 
     async def _put(self, entry: Entry) -> None:
         await self._thread.run(self._store.put, _stored(entry))
+
+    async def _put_or(self, undo: Callable[[], None], entry: Entry) -> None:
+        """Write an entry that was just changed; where that fails, take the change back, also from the picture."""
+        try:
+            await self._put(entry)
+        except BaseException:
+            undo()
+            self._engine.settle(entry.info.model_id)
+            raise
 
     def _admit(self, stored: StoredModel) -> Entry:
         entry = Entry(
@@ -377,6 +390,7 @@ class Registrar:
                 state = engine.state(model_id)
                 if state.stage in _UNTOUCHED and not state.worker:
                     engine.machine.remove(model_id)
+                    engine.settle(model_id)  # nobody may meet it half removed
             await self._look(new)
         engine.settle(*(entry.info.model_id for entry in new))
 

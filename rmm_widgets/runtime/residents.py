@@ -105,6 +105,8 @@ class Residents:
                     engine.set_health(entry, ModelHealth.UNHEALTHY, effect.failure.reason)
             case (ModelEventType.UNLOAD, _) | (ModelEventType.LOAD_ERROR, "load_cancelled"):
                 self._forget(entry)
+            case ModelEventType.DOWNLOAD_START, _:
+                self._forget(entry)  # of a load that failed, which is history now
             case _:
                 pass
 
@@ -306,7 +308,10 @@ class Residents:
             machine.unload_done(model_id, generation)
             engine.integrity.unloaded(entry)
         except Exception as error:  # noqa: BLE001 - whatever it is, the job must end with it
-            machine.unload_failed(model_id, generation, engine.fail(entry, "unload", error))
+            failure = engine.fail(entry, "unload", error)
+            machine.unload_failed(model_id, generation, failure)
+            if worker is not None and worker.exited.done():
+                machine.worker_died(model_id, generation, failure)  # `_exited` left that to the unload
         else:
             if worker is not None:
                 engine.logs.drop(worker.spec.log_path)

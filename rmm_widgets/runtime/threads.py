@@ -110,6 +110,7 @@ class CoroutineThread(Generic[T]):
     def __init__(self, make: Callable[[], Coroutine[Any, Any, T]], *, name: str) -> None:
         self._waiter = asyncio.get_running_loop()
         self._future: asyncio.Future[T] = self._waiter.create_future()
+        self._future.add_done_callback(_mark_as_seen)  # nobody may be left to look at what it raised
         self._make = make
         self._own: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[T] | None = None
@@ -146,9 +147,12 @@ class CoroutineThread(Generic[T]):
     async def ended(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds for the end, whatever it is."""
         done, _ = await asyncio.wait([self._future], timeout=timeout)
-        if done:
-            self._future.exception()  # marks it as seen
         return bool(done)
+
+
+def _mark_as_seen(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 async def _as_coroutine(make: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -133,10 +133,11 @@ class Transfers:
             await work
         except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001 - whatever it is, the job must end with it
             ended = error
+            # Told to stop once more, or only now: what is missing and what is kept is not worth a wait.
             if isinstance(error, HubUnavailableError):
-                told = await engine.in_thread(lambda: engine.disk.missing_text(entry), "disk")
-                error.hint = " ".join(filter(None, (error.hint, told)))
-            # Told to stop once more: the numbers are not worth a wait.
+                with contextlib.suppress(asyncio.CancelledError):
+                    told = await engine.in_thread(lambda: engine.disk.missing_text(entry), "disk")
+                    error.hint = " ".join(filter(None, (error.hint, told)))
             with contextlib.suppress(asyncio.CancelledError):
                 await engine.disk.look_for_unfinished(entry)
         self._tasks.pop(model_id, None)
