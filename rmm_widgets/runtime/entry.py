@@ -151,6 +151,8 @@ class Entry:
     device: str = ""
     placement: str = ""
     loader: str = ""
+    other_loaders: tuple[str, ...] = ()
+    """Those that fit and are installed, beside `loader`."""
     memory_bytes: int = 0
     loaded_at: datetime | None = None
     last_used: datetime | None = None

@@ -23,6 +23,7 @@ from ..lifecycle.states import Stage
 from ..types import InstanceState, ModelEventType, ModelHealth, ModelInstance, ModelStatus, freeze, thaw
 from ..workers.api import Exit, Worker, WorkerSpec
 from .entry import Entry, Isolation, ModelDescription
+from .loader_choice import with_other_loaders
 from .probing import Probing
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Residents:
         entry.instance = ModelInstance(Resident(self._engine, entry, generation))
         entry.live_config = freeze({**entry.config, **entry.options.config})
         entry.error = None
+        entry.loader, entry.other_loaders = "", ()
         self._loads[model_id] = self._engine.loop.spawn(self._load(entry, generation), name=f"load {model_id}")
 
     def stop(self, model_id: str, generation: int) -> None:
@@ -124,7 +126,7 @@ class Residents:
         except Exception as raised:  # noqa: BLE001 - whatever it is, the job must end with it
             await self._end(worker)
             entry.worker = None
-            error = await self._cause(entry, raised)
+            error = with_other_loaders(entry, await self._cause(entry, raised))
             damaged = isinstance(error, IntegrityError)
             failure = engine.fail(entry, "download" if damaged else "load", error)
             machine.load_failed(model_id, generation, failure)
@@ -184,7 +186,7 @@ class Residents:
 
         wanted = entry.options.loader
         detection = await engine.in_thread(lambda: detect(folder, loader=wanted, model_type=info.model_type), "detect")
-        entry.loader = detection.loader
+        entry.loader, entry.other_loaders = detection.loader, detection.usable_alternatives
         spec = WorkerSpec(
             model_id=info.model_id,
             model_type=info.model_type.value,
@@ -243,7 +245,6 @@ class Residents:
 
         info = entry.info
         self.check_isolation(entry, entry.options.isolation)
-        entry.loader = ""
         model = await self._engine.in_thread(entry.custom_model, "custom-model")
         entry.live_config = freeze({**model.config, **entry.live_config})
         spec = WorkerSpec(

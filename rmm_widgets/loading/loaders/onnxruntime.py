@@ -24,6 +24,7 @@ from ..files import list_files
 from ..loader import Loader, Match, MemoryEstimate
 from ..servable import MAIN_METHOD, Loaded, ProbeAnswer
 from .onnx.model import OnnxModel
+from .onnx.names import has_all_parts
 from .onnx.session import Session
 
 __all__ = ["LOADER", "OnnxLoader", "OnnxServable"]
@@ -51,8 +52,8 @@ class OnnxLoader:
     preload = ("onnxruntime",)
 
     def match(self, evidence: Evidence, identity: Identity) -> Match | None:
-        """A folder with ONNX files."""
-        if not evidence.has(".onnx"):
+        """A folder with the ONNX files that a model of its type is made of."""
+        if not has_all_parts(evidence.files, identity.model_type):
             return None
         detail = ", ".join(filter(None, ["*.onnx files", identity.reason]))
         return Match(model_type=identity.model_type, detail=detail)

@@ -14,6 +14,7 @@ from ..scores import best_labels, label_names, sigmoid, softmax
 from ..texts import TEXT_INPUTS, TextEncoder, texts_of
 from .image_input import ImageInput, image_input_name
 from .model import Opener
+from .names import WHOLE
 from .session import Array, Session, find_file
 
 __all__ = ["ClassificationModel", "open_model"]
@@ -98,7 +99,7 @@ def open_model(folder: Path, open_session: Opener) -> ClassificationModel:
     Raises:
         LoadError: It cannot be opened, or takes neither pictures nor texts.
     """
-    session = open_session(find_file(folder, "model"))
+    session = open_session(find_file(folder, *WHOLE))
     config = read_optional_json(folder / "config.json") or {}
     name = image_input_name(session)
     if name is not None:

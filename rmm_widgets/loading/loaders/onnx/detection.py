@@ -15,6 +15,7 @@ from ..images import blank_image, read_images
 from ..scores import label_names, sigmoid, softmax
 from .image_input import ImageInput, image_input_name
 from .model import Opener
+from .names import WHOLE
 from .session import Array, Session, find_file
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def open_model(folder: Path, open_session: Opener) -> DetectionModel:
     Raises:
         LoadError: It cannot be opened, or is of another family.
     """
-    session = open_session(find_file(folder, "model"))
+    session = open_session(find_file(folder, *WHOLE))
     name = image_input_name(session)
     missing = [output for output in _OUTPUTS if output not in session.outputs]
     if name is None or missing:

@@ -17,6 +17,7 @@ from ...files import read_optional_json
 from ..masked_diffusion import sample
 from ..texts import open_tokenizer
 from .model import Opener
+from .names import WHOLE
 from .session import Array, Session, find_file
 
 __all__ = ["DiffusionLM", "open_model"]
@@ -138,7 +139,7 @@ def open_model(folder: Path, open_session: Opener) -> DiffusionLM:
     Raises:
         LoadError: It cannot be opened, or is of another kind.
     """
-    session = open_session(find_file(folder, "model"))
+    session = open_session(find_file(folder, *WHOLE))
     if "input_ids" not in session.inputs or "logits" not in session.outputs:
         raise UnsupportedModelError(
             f"{session.name} takes {', '.join(session.inputs)} and gives {', '.join(session.outputs)}: no denoiser",
