@@ -98,8 +98,8 @@ def _info(context: Context, *, model_id: str, files: bool = False) -> CommandRes
         return CommandResult(Listing(list(listing.files), document), document)
     description = manager.describe(model_id)
     detection, trouble = _detection(context, description)
-    description = msgspec.structs.replace(description, files=listing, detection=detection)
-    return CommandResult(description, info_table(description, trouble))
+    description = msgspec.structs.replace(description, files=listing, detection=detection, not_loadable=trouble)
+    return CommandResult(description, info_table(description))
 
 
 def _detection(context: Context, description: ModelDescription) -> tuple[Detection | None, str]:

@@ -46,6 +46,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         files: The files of its repository, only where they were asked for (`list_files`).
         detection: How it would be loaded, only where that was asked for (`find_loader`).
+        not_loadable: Why it cannot be, only where that was asked for.
     """
 
     info: ModelInfo
@@ -78,6 +79,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     weak_files: tuple[str, ...] = ()
     files: FileListing | None = None
     detection: Detection | None = None
+    not_loadable: str = ""
 
     @property
     def stage_word(self) -> str:
