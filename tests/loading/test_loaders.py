@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,14 @@ from rmm_widgets.loading.choice import Candidate, choose, in_order
 from rmm_widgets.loading.dependencies import missing_packages, require
 from rmm_widgets.loading.detect import Alternative, detect
 from rmm_widgets.loading.loader import Loader, Match
-from rmm_widgets.loading.loaders import all_loaders, get_loader, open_servable, other_loaders, set_aside
+from rmm_widgets.loading.loaders import (
+    ENTRY_POINT_GROUP,
+    all_loaders,
+    get_loader,
+    open_servable,
+    other_loaders,
+    set_aside,
+)
 from rmm_widgets.types import ModelType
 
 from . import third_party
@@ -52,6 +60,20 @@ def test_loaders_of_other_packages_are_found_by_name(site: Path, folder: Path) -
         "path": str(folder),
         "trusted": False,
     }
+
+
+def test_a_package_is_found_as_soon_as_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert other_loaders() == other_loaders()
+    info = tmp_path / "rmm_late-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rmm-late\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{ENTRY_POINT_GROUP}]\nlate = rmm_late:LATE\n")
+    with pytest.raises(LoadError, match="'late' cannot be imported"):
+        get_loader("late")
+    shutil.rmtree(info)
+    with pytest.raises(UnsupportedModelError, match="no loader 'late'"):
+        get_loader("late")
 
 
 @pytest.mark.parametrize(
