@@ -99,8 +99,10 @@ def _info(context: Context, *, model_id: str, files: bool = False) -> CommandRes
     description = manager.describe(model_id)
     detection, trouble = _detection(context, description)
     report = wait_for(manager.check_safety(model_id))
-    description = msgspec.structs.replace(description, files=listing, detection=detection, safety=report)
-    return CommandResult(description, info_table(description, trouble))
+    description = msgspec.structs.replace(
+        description, files=listing, detection=detection, not_loadable=trouble, safety=report
+    )
+    return CommandResult(description, info_table(description))
 
 
 def _detection(context: Context, description: ModelDescription) -> tuple[Detection | None, str]:

@@ -164,12 +164,8 @@ def health_table(descriptions: Iterable[ModelDescription]) -> Table:
     )
 
 
-def info_table(description: ModelDescription, not_loadable: str = "") -> Table:
-    """Everything known about one model, a line each; what is empty is left out.
-
-    Args:
-        not_loadable: Why no loader takes its files.
-    """
+def info_table(description: ModelDescription) -> Table:
+    """Everything known about one model, a line each; what is empty is left out."""
     info = description.info
     files, left_out = _files_rows(info, description.files) if description.files else ("", "")
     pairs = (
@@ -192,7 +188,7 @@ def info_table(description: ModelDescription, not_loadable: str = "") -> Table:
         ("memory", _memory(description)),
         ("runs in", ", ".join(filter(None, (description.placement, description.device)))),
         ("loaded by", description.loader),
-        ("loader", loader_text(description.detection) if description.detection else not_loadable),
+        ("loader", loader_text(description.detection) if description.detection else description.not_loadable),
         ("pinned", "yes" if description.pinned else ""),
         ("config", settings_text(description.config)),
         ("error", description.error),

@@ -69,7 +69,8 @@ def choose(candidates: Sequence[Candidate], identity: Identity, wanted: str | No
 
 def _reason(chosen: Candidate, identity: Identity, passed_over: Sequence[Candidate]) -> str:
     if passed_over:
-        return "; ".join(f"{' and '.join(candidate.missing)} is not installed" for candidate in passed_over)
+        needs = [f"{each.loader.name} needs {' and '.join(each.missing)}" for each in passed_over]
+        return f"{'; '.join(needs)}, not installed"
     if chosen.loader.name == _ONNX:
         return "it has ONNX files"
     return f"it was made for {identity.library}" if chosen.loader.library == identity.library else "it fits its files"

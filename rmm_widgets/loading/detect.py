@@ -61,6 +61,11 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True):
     needs_code: bool = False
     pickle_only: bool = False
 
+    @property
+    def usable_alternatives(self) -> tuple[str, ...]:
+        """The names of the alternatives whose libraries are installed."""
+        return tuple(each.loader for each in self.alternatives if each.installed)
+
 
 _WEIGHTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("safetensors", (".safetensors",)),

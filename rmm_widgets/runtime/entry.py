@@ -70,6 +70,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         files: The files of its repository, only where they were asked for (`list_files`).
         detection: How it would be loaded, only where that was asked for (`find_loader`).
+        not_loadable: Why it cannot be, only where that was asked for.
         allowed_commit: The commit that the user allowed to run code, None where there is none.
         safety: What its files might do, only where that was asked for (`check_safety`).
     """
@@ -106,6 +107,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     """The last probes since it was loaded, the newest last."""
     files: FileListing | None = None
     detection: Detection | None = None
+    not_loadable: str = ""
     allowed_commit: str | None = None
     safety: SafetyReport | None = None
     estimated_bytes: int = 0
@@ -187,6 +189,8 @@ class Entry:
     device: str = ""
     placement: str = ""
     loader: str = ""
+    other_loaders: tuple[str, ...] = ()
+    """Those that fit and are installed, beside `loader`."""
     memory_bytes: int = 0
     loaded_at: datetime | None = None
     last_used: datetime | None = None

@@ -1,17 +1,19 @@
-"""Which loader takes a model that is on disk, and the refusal of one that the user asked for in vain."""
+"""Which loader takes a model that is on disk, the refusal of one that the user asked for in vain, and the advice
+where the one that was taken could not do it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidConfigError, LoadError, ModelNotAvailableError, RMMError
+from ..errors import InvalidConfigError, LoadError, ModelNotAvailableError, RMMError, UnsupportedModelError
 from .entry import Entry
 
 if TYPE_CHECKING:
     from ..loading.detect import Detection
 
-__all__ = ["check_loader", "find_loader"]
+__all__ = ["check_loader", "find_loader", "with_other_loaders"]
 
 
 def find_loader(entry: Entry, wanted: str | None = None) -> Detection:
@@ -64,6 +66,18 @@ def check_loader(entry: Entry, name: object) -> None:
     from ..loading.loaders import get_loader
 
     get_loader(name, model_id=model_id)
+
+
+def with_other_loaders(entry: Entry, error: Exception) -> Exception:
+    """The error of a load; where the loader could not do it, with the others that may."""
+    if not isinstance(error, UnsupportedModelError) or not entry.other_loaders:
+        return error
+    others = " or ".join(f"loader={name!r}" for name in entry.other_loaders)
+    told = UnsupportedModelError(
+        error.message, model_id=error.model_id, hint=f"Load it with {others}. Otherwise: {error.hint}"
+    )
+    told.__cause__ = error.__cause__
+    return told
 
 
 def _refuse_custom(entry: Entry) -> None:

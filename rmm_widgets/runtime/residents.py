@@ -25,6 +25,7 @@ from ..lifecycle.states import Stage
 from ..types import InstanceState, ModelEventType, ModelHealth, ModelInstance, ModelStatus, freeze, thaw
 from ..workers.api import Exit, Worker, WorkerSpec
 from .entry import Entry, Isolation, ModelDescription
+from .loader_choice import with_other_loaders
 from .probing import Probing
 from .restarting import Restarting
 
@@ -68,6 +69,7 @@ class Residents:
             self._handles[entry.instance] = resident
         entry.live_config = freeze({**entry.config, **entry.options.config})
         entry.error = None
+        entry.loader, entry.other_loaders = "", ()
         self._loads[model_id] = self._engine.loop.spawn(self._load(entry, generation), name=f"load {model_id}")
 
     def stop(self, model_id: str, generation: int) -> None:
@@ -147,7 +149,7 @@ class Residents:
         except Exception as raised:  # noqa: BLE001 - whatever it is, the job must end with it
             await self._end(worker)
             entry.worker = None
-            error = await self._cause(entry, raised)
+            error = with_other_loaders(entry, await self._cause(entry, raised))
             damaged = isinstance(error, IntegrityError)
             failure = self.restarting.load_failed(entry, generation, "download" if damaged else "load", error)
             if damaged and model_id in machine.models:
@@ -214,7 +216,7 @@ class Residents:
         trusted = await engine.gate.check(entry, folder, isolation)
         wanted = entry.options.loader
         detection = await engine.in_thread(lambda: detect(folder, loader=wanted, model_type=info.model_type), "detect")
-        entry.loader = detection.loader
+        entry.loader, entry.other_loaders = detection.loader, detection.usable_alternatives
         spec = WorkerSpec(
             model_id=info.model_id,
             model_type=info.model_type.value,
@@ -279,7 +281,6 @@ class Residents:
 
         info = entry.info
         self.check_isolation(entry, entry.options.isolation)
-        entry.loader = ""
         model = await self._engine.in_thread(entry.custom_model, "custom-model")
         await self._engine.memory.admission.make_room(entry, generation, loader="custom", folder=None, in_kernel=True)
         entry.live_config = freeze({**model.config, **entry.live_config})

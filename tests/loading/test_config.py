@@ -13,7 +13,9 @@ from rmm_widgets.loading.config import (
     DetectionModelConfig,
     DiffusionLMConfig,
     EmbeddingModelConfig,
+    as_mapping,
     parse_config,
+    refuse_settings,
 )
 from rmm_widgets.types import FrozenDict, ModelType
 
@@ -41,6 +43,8 @@ def test_every_type_has_defaults(model_type: str, record: object) -> None:
         ("caption_generator", {"threshold": 0.5, "max_length": 4, "post_process": False, "force_cpu": True}),
         ("classification_model", {"top_k": 10}),
         ("diffusion_lm", {"steps": 4, "temperature": 0, "seed": 2**32 - 1, "max_new_tokens": 3}),
+        ("diffusion_lm", {"dtype": "bfloat16", "file": "Q8_0"}),
+        ("embedding_model", {"dtype": "float16", "file": "sub/model-Q8_0.gguf"}),
     ],
 )
 def test_values_are_taken(model_type: str, config: dict[str, Any]) -> None:
@@ -68,6 +72,10 @@ def test_values_are_taken(model_type: str, config: dict[str, Any]) -> None:
         ("diffusion_lm", {"temperature": float("inf")}, "temperature"),
         ("diffusion_lm", {"steps": object()}, "steps"),
         ("classification_model", {"top_k": 3, "threshold": 2}, "threshold"),
+        ("caption_generator", {"dtype": "fp16"}, "dtype"),
+        ("caption_generator", {"dtype": None}, "dtype"),
+        ("embedding_model", {"file": ""}, "file"),
+        ("embedding_model", {"file": 8}, "file"),
     ],
     ids=str,
 )
@@ -93,6 +101,26 @@ def test_keys_like_nothing_known_list_what_there_is(key: Any) -> None:
     with pytest.raises(InvalidConfigError, match="unknown") as caught:
         parse_config("detection_model", {key: 1})
     assert "max_detections" in caught.value.hint
+
+
+def test_a_wrong_dtype_names_the_right_ones() -> None:
+    with pytest.raises(InvalidConfigError, match="auto, float32, float16, bfloat16"):
+        parse_config("embedding_model", {"dtype": "half"})
+
+
+def test_what_a_loader_cannot_honour_is_refused() -> None:
+    refuse_settings(EmbeddingModelConfig(dimension=3), "dtype", "file", loader="x")
+    for setting in ({"dtype": "float16"}, {"file": "Q8_0"}):
+        with pytest.raises(InvalidConfigError, match=f"^{next(iter(setting))} is .* loader x cannot") as caught:
+            refuse_settings(EmbeddingModelConfig(**setting), "dtype", "file", loader="x")
+        assert "Leave it at" in caught.value.hint
+
+
+def test_records_are_mappings_of_all_their_settings() -> None:
+    record = DetectionModelConfig(confidence=0.9, input_size=(64, 32))
+    assert parse_config("detection_model", as_mapping(record)) == record  # type: ignore[arg-type]
+    assert as_mapping(given := {"confidence": 0.9}) is given
+    assert as_mapping(3) == 3
 
 
 @pytest.mark.parametrize("config", [None, 3, "confidence=1", [("confidence", 1)]])

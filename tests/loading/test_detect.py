@@ -65,7 +65,7 @@ def test_what_no_loader_takes_is_named(tmp_path: Path, files: dict[str, str], wo
 
 def test_a_type_that_is_none_of_ours_is_named(tmp_path: Path) -> None:
     index = '{"_class_name": "StableDiffusionPipeline"}'
-    with pytest.raises(UnsupportedModelError, match="none of the types .* StableDiffusionPipeline") as caught:
+    with pytest.raises(UnsupportedModelError, match=r"none of the types .* StableDiffusionPipeline") as caught:
         detect(make(tmp_path, model_index_DOT_json=index, unet__model_DOT_onnx="x"), model_type=ModelType.DIFFUSION_LM)
     assert "embedding_model" in caught.value.hint
 

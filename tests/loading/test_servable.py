@@ -80,7 +80,8 @@ def test_force_cpu_wins_over_the_device() -> None:
 def test_wrong_settings_change_nothing(load: Load) -> None:
     servable = load("yolos-shapes", confidence=1.0)
     image = Image.open(sample("detect-1.png"))
-    for wrong in ({"confidence": 2}, {"confidense": 0.1}, {"input_size": [32, 32]}, {"confidence": 0.1, "x": 1}):
+    wrongs = [{"confidence": 2}, {"confidense": 0.1}, {"input_size": [32, 32]}, {"confidence": 0.1, "x": 1}]
+    for wrong in [*wrongs, {"confidence": 0.1, "dtype": "float16"}, {"confidence": 0.1, "file": "model.onnx"}]:
         with pytest.raises(InvalidConfigError):
             servable.update_config(wrong)
         assert servable.call("__call__", (image,), {}) == []
@@ -88,6 +89,9 @@ def test_wrong_settings_change_nothing(load: Load) -> None:
         load("minilm-toy").update_config({"dimension": 65})
     with pytest.raises(InvalidConfigError):
         opened("vit-digits", "classification_model").load({"top_k": 0}, None, never)
+    with pytest.raises(InvalidConfigError, match="onnxruntime cannot") as caught:
+        opened("vit-digits", "classification_model").load({"dtype": "bfloat16"}, None, never)
+    assert caught.value.model_id == "m"
 
 
 @pytest.mark.parametrize(

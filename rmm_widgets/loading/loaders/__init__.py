@@ -7,8 +7,11 @@ left out, so that it keeps no model of another loader from being loaded.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
+import os
+import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import cast
@@ -39,7 +42,7 @@ def all_loaders() -> tuple[Loader, ...]:
 def other_loaders() -> tuple[Loader, ...]:
     """Those of other packages that can be imported."""
     found: list[Loader] = []
-    for entry in entry_points(group=ENTRY_POINT_GROUP):
+    for entry in _entries():
         if entry.name in _BUILT_IN:
             continue
         try:
@@ -65,9 +68,10 @@ def get_loader(name: str, *, model_id: str | None = None) -> Loader:
     """
     if name in _BUILT_IN:
         return _built_in(name)
-    for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
-        return _imported(entry, model_id)
-    others = {entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)} - set(_BUILT_IN)
+    entries = {entry.name: entry for entry in reversed(_entries())}
+    if name in entries:
+        return _imported(entries[name], model_id)
+    others = set(entries) - set(_BUILT_IN)
     raise UnsupportedModelError(
         f"There is no loader {name!r}",
         model_id=model_id,
@@ -92,6 +96,24 @@ def open_servable(loader: str, *, model_id: str, model_type: str, path: str, tru
     """
     found = get_loader(loader, model_id=model_id)
     return found.open(model_id=model_id, model_type=ModelType(model_type), path=Path(path), trusted=trusted)
+
+
+def _entries() -> tuple[EntryPoint, ...]:
+    """What installed packages register; a package installed a moment ago is among them."""
+    return _read_entries(tuple(map(_stamp, sys.path)))
+
+
+@functools.lru_cache(maxsize=1)
+def _read_entries(path: tuple[tuple[str, int], ...]) -> tuple[EntryPoint, ...]:
+    del path  # where it has not changed, reading the metadata of every package again would only take time
+    return tuple(entry_points(group=ENTRY_POINT_GROUP))
+
+
+def _stamp(folder: str) -> tuple[str, int]:
+    try:
+        return folder, os.stat(folder or ".").st_mtime_ns  # noqa: PTH116 - text, as in sys.path
+    except OSError:
+        return folder, 0
 
 
 def _built_in(name: str) -> Loader:

@@ -23,6 +23,7 @@ from ..loader import Loader, Match, MemoryEstimate
 from ..servable import Loaded
 from .holder import ModelHolder, stop_if
 from .model import LoadedModel
+from .onnx.names import has_all_parts
 from .onnx.session import Session
 
 __all__ = ["LOADER", "OnnxLoader", "OnnxServable"]
@@ -45,8 +46,8 @@ class OnnxLoader:
     """Importing onnxruntime begins a thread, which a copy of the process would lack."""
 
     def match(self, evidence: Evidence, identity: Identity) -> Match | None:
-        """A folder with ONNX files."""
-        if not evidence.has(".onnx"):
+        """A folder with the ONNX files that a model of its type is made of."""
+        if not has_all_parts(evidence.files, identity.model_type):
             return None
         detail = ", ".join(filter(None, ["*.onnx files", identity.reason]))
         return Match(model_type=identity.model_type, detail=detail)

@@ -17,6 +17,7 @@ from ..images import blank_image
 from ..scores import softmax
 from ..texts import open_tokenizer
 from .image_input import ImageInput, image_input_name
+from .names import DECODER, ENCODER
 from .session import Array, Opener, Session, find_file
 
 if TYPE_CHECKING:
@@ -118,8 +119,8 @@ def open_model(folder: Path, open_session: Opener) -> CaptionGenerator:
     Raises:
         LoadError: It cannot be opened, or is built in another way.
     """
-    encoder = open_session(find_file(folder, "encoder_model", "vision_model"))
-    decoder = open_session(find_file(folder, "decoder_model", "text_decoder_model"))
+    encoder = open_session(find_file(folder, *ENCODER))
+    decoder = open_session(find_file(folder, *DECODER))
     name = image_input_name(encoder)
     if name is None or "logits" not in decoder.outputs or "encoder_hidden_states" not in decoder.inputs:
         raise UnsupportedModelError(

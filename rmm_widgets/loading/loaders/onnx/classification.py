@@ -13,6 +13,7 @@ from ..classification import ClassificationModel
 from ..images import blank_image, read_images
 from ..texts import TEXT_INPUTS, TextEncoder, texts_of
 from .image_input import ImageInput, image_input_name
+from .names import WHOLE
 from .session import Array, Opener, Session, find_file
 
 __all__ = ["open_model"]
@@ -64,7 +65,7 @@ def open_model(folder: Path, open_session: Opener) -> ClassificationModel:
     Raises:
         LoadError: It cannot be opened, or takes neither pictures nor texts.
     """
-    session = open_session(find_file(folder, "model"))
+    session = open_session(find_file(folder, *WHOLE))
     config = read_optional_json(folder / "config.json") or {}
     name = image_input_name(session)
     if name is not None:

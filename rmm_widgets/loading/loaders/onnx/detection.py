@@ -11,6 +11,7 @@ from ...files import read_optional_json
 from ..detection import DetectionModel
 from ..images import blank_image
 from .image_input import ImageInput, image_input_name
+from .names import WHOLE
 from .session import Array, Opener, Session, find_file
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def open_model(folder: Path, open_session: Opener) -> DetectionModel:
     Raises:
         LoadError: It cannot be opened, or is of another family.
     """
-    session = open_session(find_file(folder, "model"))
+    session = open_session(find_file(folder, *WHOLE))
     name = image_input_name(session)
     missing = [output for output in _OUTPUTS if output not in session.outputs]
     if name is None or missing:

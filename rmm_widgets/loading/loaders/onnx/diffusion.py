@@ -12,6 +12,7 @@ from ...config import DiffusionLMConfig
 from ..diffusion import DiffusionLM, Ids, read_block
 from ..sampling import sample
 from ..texts import open_tokenizer
+from .names import WHOLE
 from .session import Array, Opener, Session, find_file
 
 __all__ = ["open_model"]
@@ -60,7 +61,7 @@ def open_model(folder: Path, open_session: Opener) -> DiffusionLM:
     Raises:
         LoadError: It cannot be opened, or is of another kind.
     """
-    session = open_session(find_file(folder, "model"))
+    session = open_session(find_file(folder, *WHOLE))
     if "input_ids" not in session.inputs or "logits" not in session.outputs:
         raise UnsupportedModelError(
             f"{session.name} takes {', '.join(session.inputs)} and gives {', '.join(session.outputs)}: no denoiser",

@@ -15,6 +15,7 @@ from ...files import read_optional_json
 from ..embeddings import EmbeddingModel, pooling_of
 from ..pooling import pool
 from ..texts import TEXT_INPUTS, TextEncoder, texts_of
+from .names import WHOLE
 from .session import Array, Opener, Session, find_file
 
 __all__ = ["open_model"]
@@ -51,7 +52,7 @@ def open_model(folder: Path, open_session: Opener) -> EmbeddingModel:
     Raises:
         LoadError: It cannot be opened, takes no texts, or needs a layer that the file lacks.
     """
-    session = open_session(find_file(folder, "model"))
+    session = open_session(find_file(folder, *WHOLE))
     if "input_ids" not in session.inputs:
         raise UnsupportedModelError(
             f"{session.name} takes {', '.join(session.inputs)}, not texts", hint="Choose an encoder for texts."

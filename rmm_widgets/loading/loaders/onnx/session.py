@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ....errors import LoadError, UnsupportedModelError
 from ..threads import thread_limit
 from .external_data import check_external_data
+from .names import pick_file
 
 __all__ = ["Array", "Opener", "Session", "find_file"]
 
@@ -23,7 +24,6 @@ Array: TypeAlias = NDArray[Any]
 
 _MOST_THREADS = 4
 _ERRORS_ONLY = 3
-_VARIANTS = ("", "_fp16", "_quantized", "_int8", "_uint8", "_q8", "_q4f16", "_q4", "_bnb4")  # best first
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
@@ -131,15 +131,11 @@ def find_file(folder: Path, *names: str) -> Path:
     Raises:
         UnsupportedModelError: There is none, or several and none with a known name.
     """
-    found = sorted(folder.glob("onnx/*.onnx")) or sorted(folder.glob("*.onnx")) or sorted(folder.rglob("*.onnx"))
-    by_name = {path.stem: path for path in found}
-    for name in names:
-        for variant in _VARIANTS:
-            if name + variant in by_name:
-                return by_name[name + variant]
-    if len(found) == 1:
-        return found[0]
-    shown = ", ".join(path.name for path in found[:8]) or "none"
+    found = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.onnx"))]
+    picked = pick_file(found, names)
+    if picked is not None:
+        return folder / picked
+    shown = ", ".join(found[:8]) or "none"
     raise UnsupportedModelError(
         f"The repository has no ONNX file named {' or '.join(names)} (it has: {shown})",
         hint="Choose a repository with a standard export, or keep only the file to use.",
