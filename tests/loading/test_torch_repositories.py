@@ -5,6 +5,7 @@ Their weights are random; what they must answer is computed here with the librar
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -290,6 +291,51 @@ def test_a_model_that_chats_about_pictures_is_asked_for_a_sentence(load: Load, t
     assert ask(servable, DIGITS) == [ask(servable, digit) for digit in DIGITS]
 
 
+# Sounds
+
+
+def test_sounds_are_classified(load: Load, tmp_path: Path) -> None:
+    import torch
+    from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
+
+    torch.manual_seed(5)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    layers = {"conv_dim": (8, 8), "conv_stride": (5, 4), "conv_kernel": (10, 8), "num_feat_extract_layers": 2}
+    config = Wav2Vec2Config(
+        num_labels=2,
+        id2label={0: "high", 1: "low"},
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=2,
+        **sizes,
+        **layers,
+    )
+    model = Wav2Vec2ForSequenceClassification(config).eval()
+    model.save_pretrained(tmp_path)
+    extractor = Wav2Vec2FeatureExtractor(sampling_rate=8000)
+    extractor.save_pretrained(tmp_path)
+    servable = load(tmp_path, "transformers", "classification_model", batch_size=2)
+    second = np.arange(8000) / 8000
+    sounds = [np.sin(2 * np.pi * tone * second[:length]) for tone, length in ((440, 8000), (1000, 8000), (60, 5000))]
+    for sound, answer in zip(sounds, ask(servable, sounds), strict=True):
+        feed = extractor(sound.astype(np.float32), sampling_rate=8000, return_tensors="pt")
+        with torch.inference_mode():
+            want = model(**feed).logits.softmax(-1)[0].tolist()
+        assert {each["label"]: each["score"] for each in answer} == pytest.approx(
+            dict(zip(("high", "low"), want, strict=True)), abs=1e-5
+        )
+    assert ask(servable, sounds[0]) == ask(servable, [sounds[0]])[0]
+    for wrong, error in (
+        (3, TypeError),
+        ("a.wav", TypeError),
+        (np.zeros((2, 9)), ValueError),
+        (np.zeros(0), ValueError),
+    ):
+        with pytest.raises(error, match="8000 samples"):
+            ask(servable, wrong)
+    with pytest.raises(ValueError, match="int16"):
+        ask(servable, np.zeros(100, np.int16))
+
+
 # Diffusion language models
 
 
@@ -337,11 +383,23 @@ def test_diffusers_takes_the_settings(pipeline: Servable) -> None:
 
 
 def test_a_denoiser_at_the_root_is_loaded_as_one_in_a_folder(load: Load, tmp_path: Path) -> None:
-    import shutil
-
     folder = Path(shutil.copytree(MODELS_DIR / "mdlm-stories" / "model", tmp_path / "flat"))
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(MODELS_DIR / "mdlm-stories" / name, folder)
     shutil.copytree(MODELS_DIR / "mdlm-stories" / "scheduler", folder / "scheduler")
     flat = load(folder, "masked-diffusion", "diffusion_lm", seed=0)
     assert ask(flat) == "the queen found a map after the rain."
+
+
+def test_where_a_repository_names_no_block_the_prompt_may_be_long(load: Load, tmp_path: Path) -> None:
+    folder = Path(
+        shutil.copytree(MODELS_DIR / "mdlm-stories", tmp_path / "open", ignore=lambda *_: ["onnx", "scheduler"])
+    )
+    servable = load(folder, "masked-diffusion", "diffusion_lm", seed=0)
+    prompt = "the king sailed a boat in the morning. " * 4
+    steps: list[str] = []
+    text = ask(servable, prompt, steps=4, on_step=lambda _, now: steps.append(now))
+    assert text.startswith(prompt.strip())
+    assert 0 < steps[0].count("[MASK]") < 32
+    with pytest.raises(ValueError, match="64 in all"):
+        ask(servable, prompt * 2)

@@ -200,18 +200,12 @@ def weights(folder: Path) -> Path:
     return folder / ("model" if folder.name == "mdlm-stories" else "") / "model.safetensors"
 
 
-def damage(content: bytes | None) -> Callable[[Path], object]:
-    return lambda folder: weights(folder).write_bytes(
-        weights(folder).read_bytes()[:-999] if content is None else content
-    )
-
-
-DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [
-    ("cut", damage(None), "damaged"),
-    ("empty", damage(b""), "damaged"),
-    ("no weights", damage(b"not safetensors"), "damaged"),
-    ("missing", lambda folder: weights(folder).unlink(), "model.safetensors"),
-]
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "cut": (lambda file: file.write_bytes(file.read_bytes()[:-999]), "damaged"),
+    "empty": (lambda file: file.write_bytes(b""), "damaged"),
+    "no weights": (lambda file: file.write_bytes(b"not safetensors"), "damaged"),
+    "missing": (lambda file: file.unlink(), "model.safetensors"),
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
