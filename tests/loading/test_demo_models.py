@@ -18,6 +18,7 @@ from .conftest import never
 from .torch_folders import LOADERS, TYPES
 
 Load = Callable[..., Servable]
+pytestmark = pytest.mark.usefixtures("torch_libraries")
 EXPECTED = expected()["models"]
 CASES = [(name, case) for name, model in EXPECTED.items() for case in model["cases"]]
 

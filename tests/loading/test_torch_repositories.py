@@ -21,6 +21,8 @@ from rmm_widgets.loading.servable import Servable
 from .conftest import never
 from .torch_folders import ask, opened
 
+pytestmark = pytest.mark.usefixtures("torch_libraries")
+
 TEXTS = ["the cat sleeps", "a kitten naps fast in the morning", "the stock falls"]
 DIGITS = [sample(f"digit-{number}.png") for number in (1, 2, 3)]
 

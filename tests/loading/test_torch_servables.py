@@ -33,6 +33,8 @@ from rmm_widgets.types import ModelType
 from .conftest import never
 from .torch_folders import LOADERS, TYPES, ask, change, copied, opened
 
+pytestmark = pytest.mark.usefixtures("torch_libraries")
+
 ON_TORCH = ("transformers", "sentence-transformers", "masked-diffusion", "diffusers")
 ONE_EACH = [
     ("yolos-shapes", "transformers"),
