@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from rmm_widgets.demo import MODELS_DIR
 from rmm_widgets.loading.detect import detect
-from rmm_widgets.loading.loaders import open_servable
+from rmm_widgets.loading.loaders import get_loader, open_servable
 from rmm_widgets.loading.servable import Servable
 
 Loader = Callable[..., Servable]
@@ -37,3 +39,14 @@ def load() -> Iterator[Loader]:
     yield loader
     for servable in loaded:
         servable.unload()
+
+
+@pytest.fixture(scope="module")
+def torch_libraries() -> Iterator[None]:
+    """The libraries on torch, imported and left out of garbage collections, of which every unload makes one."""
+    for module in {*get_loader("transformers").preload, *get_loader("sentence-transformers").preload}:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()

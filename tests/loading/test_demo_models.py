@@ -1,21 +1,52 @@
-"""Every recorded case of the five demo models, and what each type promises besides."""
+"""Every recorded case of the five demo models, and what each type promises besides: with ONNX and with torch alike."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from rmm_widgets.demo import expected, sample
+from rmm_widgets.demo import MODELS_DIR, expected, sample
+from rmm_widgets.loading.loaders import open_servable
 from rmm_widgets.loading.servable import Servable
 
+from .conftest import never
+from .torch_folders import LOADERS, TYPES
+
 Load = Callable[..., Servable]
+pytestmark = pytest.mark.usefixtures("torch_libraries")
 EXPECTED = expected()["models"]
 CASES = [(name, case) for name, model in EXPECTED.items() for case in model["cases"]]
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Iterator[dict[tuple[str, str], Servable]]:
+    """What was loaded so far, by loader and model; kept, because libraries on torch take their time."""
+    loaded: dict[tuple[str, str], Servable] = {}
+    yield loaded
+    for servable in loaded.values():
+        servable.unload()
+
+
+@pytest.fixture(params=["onnxruntime", "torch"])
+def load(request: pytest.FixtureRequest, loaded: dict[tuple[str, str], Servable]) -> Load:
+    """Gives a demo model with the configuration asked for."""
+
+    def load(name: str, **config: Any) -> Servable:
+        loader = LOADERS[name] if request.param == "torch" else request.param
+        servable = loaded.get((loader, name))
+        if servable is None:
+            servable = open_servable(loader, model_id="m", model_type=TYPES[name], path=str(MODELS_DIR / name))
+            servable.load(config, None, never)
+            loaded[loader, name] = servable
+        servable.update_config(config)
+        return servable
+
+    return load
 
 
 def ask(servable: Servable, *args: Any, **kwargs: Any) -> Any:
@@ -50,11 +81,13 @@ def test_recorded_answer(load: Load, name: str, case: Mapping[str, Any]) -> None
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_probe_is_a_real_inference(load: Load, name: str) -> None:
+def test_probe_is_a_real_inference(load: Load, loaded: dict[Any, Servable], name: str) -> None:
     servable = load(name)
     assert servable.probe().healthy
     servable.unload()
     assert not servable.probe().healthy
+    for key in [key for key, each in loaded.items() if each is servable]:
+        del loaded[key]
 
 
 @pytest.mark.parametrize("name", ["vit-digits", "yolos-shapes", "blip-shapes"])

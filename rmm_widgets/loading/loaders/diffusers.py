@@ -16,7 +16,7 @@ from ..loader import Loader, Match, MemoryEstimate
 from .model import LoadedModel
 from .torch_models.holder import TorchServable
 from .torch_models.memory import estimate_torch, weight_files
-from .torch_models.opening import Opening, check_folder
+from .torch_models.opening import TRANSFORMERS, Opening, check_folder
 from .torch_models.pipelines import open_model
 
 __all__ = ["LOADER", "DiffusersLoader", "DiffusersServable"]
@@ -29,7 +29,7 @@ class DiffusersLoader:
 
     name = "diffusers"
     library = "diffusers"
-    preload = ("diffusers", "transformers")
+    preload = ("diffusers.pipelines.llada2", *TRANSFORMERS)
 
     def match(self, evidence: Evidence, identity: Identity) -> Match | None:
         """A pipeline that writes texts."""

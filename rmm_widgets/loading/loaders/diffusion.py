@@ -19,7 +19,7 @@ __all__ = ["Block", "Denoiser", "DiffusionLM", "Ids", "read_block"]
 
 Ids = NDArray[np.int64]
 
-_DEFAULT_BLOCK = 32
+_USUAL = 32
 _DEFAULT_STEPS = 16
 
 
@@ -28,11 +28,13 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         length: Tokens that it writes and reads at once, prompt included.
+        usual: Tokens to write where nobody says how many; None fills the block.
         steps: Denoising steps that the repository recommends.
         mask: Id of the mask token.
     """
 
     length: int
+    usual: int | None
     steps: int
     mask: int
 
@@ -123,7 +125,7 @@ class DiffusionLM:
                 f"the prompt has {len(known)} tokens and leaves no room to write: the model's texts have "
                 f"{self._block.length} in all; shorten it"
             )
-        masks = room if new_tokens is None else min(room, new_tokens)
+        masks = min(room, new_tokens or self._block.usual or room)
         return np.array(known + [self._block.mask] * masks, np.int64)
 
 
@@ -147,10 +149,11 @@ def read_block(folder: Path, tokenizer: Any) -> Block:
             "The tokenizer has no mask token, so nothing could be uncovered",
             hint="Choose a masked diffusion model; other language models are not supported.",
         )
-    length = _positive(scheduler.get("block_length")) or _DEFAULT_BLOCK
-    positions = _positive(config.get("max_position_embeddings")) or length
+    block = _positive(scheduler.get("block_length"))
+    positions = _positive(config.get("max_position_embeddings")) or _positive(config.get("max_sequence_length"))
     return Block(
-        length=min(length, positions),
+        length=min(block or positions or _USUAL, positions or block or _USUAL),
+        usual=None if block else _USUAL,
         steps=_positive(scheduler.get("num_inference_steps")) or _DEFAULT_STEPS,
         mask=mask,
     )

@@ -17,7 +17,7 @@ from .model import LoadedModel
 from .torch_models.holder import TorchServable
 from .torch_models.masked_lm import open_model, weights_folder
 from .torch_models.memory import estimate_torch, weight_files
-from .torch_models.opening import Opening, check_folder
+from .torch_models.opening import TRANSFORMERS, Opening, check_folder
 
 __all__ = ["LOADER", "MaskedDiffusionLoader", "MaskedDiffusionServable"]
 
@@ -31,7 +31,7 @@ class MaskedDiffusionLoader:
 
     name = "masked-diffusion"
     library = "transformers"
-    preload = ("torch", "transformers")
+    preload = TRANSFORMERS
 
     def match(self, evidence: Evidence, identity: Identity) -> Match | None:
         """A diffusion language model that is a plain masked language model."""

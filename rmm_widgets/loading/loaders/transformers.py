@@ -18,7 +18,7 @@ from ..loader import Loader, Match, MemoryEstimate
 from .model import LoadedModel
 from .torch_models.holder import TorchServable
 from .torch_models.memory import estimate_torch, weight_files
-from .torch_models.opening import Opening, check_folder
+from .torch_models.opening import TRANSFORMERS, Opening, check_folder
 
 __all__ = ["LOADER", "TransformersLoader", "TransformersServable"]
 
@@ -35,7 +35,7 @@ class TransformersLoader:
 
     name = "transformers"
     library = "transformers"
-    preload = ("torch", "transformers")
+    preload = TRANSFORMERS
 
     def match(self, evidence: Evidence, identity: Identity) -> Match | None:
         """A repository for transformers, of a type that it can do."""

@@ -1,4 +1,4 @@
-"""detection_model: pictures to labelled boxes, for models of the DETR family (DETR, YOLOS, RT-DETR ...)."""
+"""detection_model: pictures to boxes, for models of the DETR family (DETR, YOLOS, RT-DETR ...) and PicoDet."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..detection import DetectionModel
 from ..images import blank_image
 from .image_input import ImageInput, image_input_name
 from .names import WHOLE
+from .picodet import PicoDetector, is_picodet
 from .session import Array, Opener, Session, find_file
 
 if TYPE_CHECKING:
@@ -53,11 +54,15 @@ def open_model(folder: Path, open_session: Opener) -> DetectionModel:
     """
     session = open_session(find_file(folder, *WHOLE))
     name = image_input_name(session)
-    missing = [output for output in _OUTPUTS if output not in session.outputs]
-    if name is None or missing:
-        raise UnsupportedModelError(
-            f"{session.name} gives {', '.join(session.outputs)}, not {' and '.join(_OUTPUTS)}",
-            hint="Choose a detector of the DETR family (DETR, YOLOS, RT-DETR, D-FINE ...).",
-        )
     config = read_optional_json(folder / "config.json") or {}
-    return DetectionModel(_Detector(session, ImageInput(session, name, folder)), config)
+    if name is not None and all(output in session.outputs for output in _OUTPUTS):
+        return DetectionModel(_Detector(session, ImageInput(session, name, folder)), config)
+    if name is not None and is_picodet(session, name):
+        names = dict(enumerate(session.metadata.get("character", "").split("\n")))
+        labels = config.get("id2label") or {str(number): label for number, label in names.items()}
+        source = PicoDetector(session, ImageInput(session, name, folder), name)
+        return DetectionModel(source, {**config, "id2label": labels})
+    raise UnsupportedModelError(
+        f"{session.name} gives {', '.join(session.outputs)}, not {' and '.join(_OUTPUTS)}",
+        hint="Choose a detector of the DETR family (DETR, YOLOS, RT-DETR, D-FINE ...), or of the PicoDet family.",
+    )

@@ -42,6 +42,7 @@ class Session:
     Attributes:
         name: File name, for messages.
         inputs, outputs: Names, in the file's order.
+        metadata: What its makers wrote into it.
     """
 
     def __init__(self, session: Any, name: str) -> None:
@@ -55,6 +56,7 @@ class Session:
         self.name = name
         self.inputs: tuple[str, ...] = tuple(self._dtypes)
         self.outputs: tuple[str, ...] = tuple(self._output_shapes)
+        self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
 
     @classmethod
     def open(cls, path: Path, device: str) -> Session:

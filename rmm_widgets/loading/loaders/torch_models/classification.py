@@ -1,10 +1,11 @@
-"""classification_model: pictures or texts to logits, by transformers."""
+"""classification_model: pictures, texts or sounds to logits, by transformers."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import UnsupportedModelError
@@ -12,8 +13,9 @@ from ...config import ClassificationModelConfig
 from ...files import read_optional_json
 from ..classification import ClassificationModel, Classifier
 from ..images import blank_image, read_images
+from ..sounds import sounds_of
 from ..texts import texts_of
-from .inputs import PictureFeeder, TextFeeder, to_numpy
+from .inputs import PictureFeeder, TextFeeder, batches, to_numpy
 from .opening import Opening
 
 __all__ = ["open_model"]
@@ -56,11 +58,31 @@ class _Texts:
         return self.logits("probe", ClassificationModelConfig())[0]
 
 
+class _Sounds:
+    """Logits for sounds: samples at the model's own rate."""
+
+    def __init__(self, model: Any, extractor: Any) -> None:
+        self._model = model
+        self._extractor = extractor
+        self._rate: int = extractor.sampling_rate
+
+    def logits(self, value: object, config: ClassificationModelConfig) -> tuple[list[NDArray[Any]], bool]:
+        sounds, single = sounds_of(value, self._rate)
+        prepared = (self._extractor(sound, sampling_rate=self._rate, return_tensors="pt").data for sound in sounds)
+        rows: list[NDArray[Any]] = []
+        for feed in batches(prepared, config.batch_size, self._model):
+            rows.extend(_run(self._model, feed))
+        return rows, single
+
+    def probe(self) -> list[NDArray[Any]]:
+        return self.logits(np.zeros(self._rate, np.float32), ClassificationModelConfig())[0]
+
+
 def open_model(opening: Opening) -> ClassificationModel:
     """Open the classifier in a folder.
 
     Raises:
-        LoadError: It cannot be opened, or takes neither pictures nor texts.
+        LoadError: It cannot be opened, or takes something else.
     """
     transformers: Any = importlib.import_module("transformers")
     config = opening.part(transformers.AutoConfig)
@@ -71,10 +93,13 @@ def open_model(opening: Opening) -> ClassificationModel:
     elif _fits(config, transformers, "Sequence"):
         model = opening.model(transformers.AutoModelForSequenceClassification)
         source = _Texts(model, TextFeeder(opening.part(transformers.AutoTokenizer), model, opening.folder))
+    elif _fits(config, transformers, "Audio"):
+        model = opening.model(transformers.AutoModelForAudioClassification)
+        source = _Sounds(model, opening.part(transformers.AutoFeatureExtractor))
     else:
         raise UnsupportedModelError(
-            f"A {type(config).__name__} is no classifier of pictures or texts",
-            hint="Give the model's right type, or choose a classifier for pictures or texts.",
+            f"A {type(config).__name__} is no classifier of pictures, texts or sounds",
+            hint="Give the model's right type, or choose a classifier for pictures, texts or sounds.",
         )
     return ClassificationModel(source, read_optional_json(opening.folder / "config.json") or {})
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import importlib
 import os
 import re
+import sys
 from typing import Any
 
 from ....errors import LoadError
@@ -73,6 +76,9 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # only glibc keeps freed memory, and only it has this
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _torch() -> Any:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,16 @@ from ...files import list_files, read_optional_json
 from ..holder import stop_if
 from .devices import torch_dtype
 
-__all__ = ["Opening", "check_folder", "library_errors", "quiet"]
+__all__ = ["TRANSFORMERS", "Opening", "check_folder", "library_errors", "quiet"]
+
+TRANSFORMERS = (
+    "torch",
+    "transformers.modeling_utils",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.image_processing_auto",
+    "transformers.models.auto.processing_auto",
+)
+"""What takes long to import of transformers, for a loader's `preload`; the package alone imports hardly anything."""
 
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 _VERIFY = "Run `%rmm verify` on the model; if its files are whole, the repository itself is at fault."
@@ -151,23 +161,24 @@ def _known_to_transformers(config: dict[str, Any]) -> bool:
 @contextmanager
 def quiet() -> Generator[None]:
     """Without the libraries' chatter and progress bars; what was set before is set again."""
-    transformers: Any = importlib.import_module("transformers")
-    talk = transformers.logging
-    level, bars = talk.get_verbosity(), talk.is_progress_bar_enabled()
-    others = [logging.getLogger(name) for name in ("sentence_transformers", "diffusers")]
-    levels = [each.level for each in others]
-    talk.set_verbosity_error()
-    talk.disable_progress_bar()
-    for each in others:
-        each.setLevel(logging.ERROR)
+    talkers: list[Any] = [importlib.import_module("transformers.utils.logging")]
+    if "diffusers" in sys.modules:
+        talkers.append(importlib.import_module("diffusers.utils.logging"))
+    before = [(talk, talk.get_verbosity(), talk.is_progress_bar_enabled()) for talk in talkers]
+    sentences = logging.getLogger("sentence_transformers")
+    level = sentences.level
+    for talk in talkers:
+        talk.set_verbosity_error()
+        talk.disable_progress_bar()
+    sentences.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        talk.set_verbosity(level)
-        if bars:
-            talk.enable_progress_bar()
-        for each, before in zip(others, levels, strict=True):
-            each.setLevel(before)
+        sentences.setLevel(level)
+        for talk, verbosity, bars in before:
+            talk.set_verbosity(verbosity)
+            if bars:
+                talk.enable_progress_bar()
 
 
 @contextmanager
