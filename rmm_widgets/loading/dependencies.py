@@ -8,7 +8,7 @@ from ..errors import LoadError, MissingDependencyError
 
 __all__ = ["require"]
 
-_PACKAGES = {"PIL": "pillow"}
+_PACKAGES = {"PIL": "pillow", "llama_cpp": "llama-cpp-python"}
 
 
 def require(*modules: str, model_id: str | None = None) -> None:

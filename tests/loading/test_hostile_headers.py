@@ -313,7 +313,7 @@ def mutate_gguf(numbers: random.Random, times: int) -> int:
         if found is not None:
             accepted += 1
             assert found.nbytes <= size + 10_000
-            assert gguf_estimate([found], 512).total >= found.nbytes
+            assert gguf_estimate([found], context=512, text=512).total >= found.nbytes
     return accepted
 
 

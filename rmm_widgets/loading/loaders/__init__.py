@@ -20,7 +20,7 @@ __all__ = ["ENTRY_POINT_GROUP", "all_loaders", "get_loader", "open_servable"]
 
 ENTRY_POINT_GROUP = "rmm_widgets.loaders"
 
-_BUILT_IN = ("onnxruntime",)
+_BUILT_IN = ("onnxruntime", "model2vec", "gguf")
 """Names of the loaders and of their modules, whose `LOADER` is the loader; the first that takes a folder gets it."""
 
 
