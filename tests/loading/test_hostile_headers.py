@@ -224,6 +224,7 @@ def _vocabulary(texts: int) -> bytes:
     return key("a", LIST, (TEXT, []))[:-8] + struct.pack("<Q", texts) + gguf_files.text("abc") * texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", MOST)
 def test_S3_the_most_that_is_read_stays_within_the_bounds(tmp_path: Path, most: str) -> None:
     (tmp_path / most).write_bytes(MOST[most]())

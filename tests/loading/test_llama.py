@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,19 @@ from .conftest import never
 from .gguf_minilm import write_minilm
 from .pypi_weights import repository
 
-pytestmark = pytest.mark.gguf
+pytestmark = [pytest.mark.gguf, pytest.mark.timeout(600)]
 Load = Callable[..., Servable]
 TEXTS = ["the cat sleeps quickly today", "a kitten naps fast", "the stock falls"]
 PROMPT = "The capital of France is"
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _library() -> None:
+def _library() -> Iterator[None]:
+    """llama.cpp on one thread: several wait for each other by spinning, which takes ages where cores are busy."""
     pytest.importorskip("llama_cpp")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RMM_NUM_THREADS", "1")
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +85,12 @@ def test_a_text_longer_than_the_model_reads_is_cut(load: Load, encoder: Path) ->
 def test_SmolLM2_knows_the_capital_of_France(load: Load, writer: Path) -> None:
     servable = load(writer, "embedding_model")
     pieces: list[str] = []
-    text = servable.call("generate", (PROMPT,), {"max_new_tokens": 8, "on_token": pieces.append})
+    text = servable.call("generate", (PROMPT,), {"max_new_tokens": 4, "on_token": pieces.append})
     assert text.startswith(" Paris.")
     assert "".join(pieces) == text
     assert len(pieces) > 1
     first = ask(servable, TEXTS)
-    assert servable.call("generate", (PROMPT,), {"max_new_tokens": 8}) == text
+    assert servable.call("generate", (PROMPT,), {"max_new_tokens": 4}) == text
     assert np.allclose(ask(servable, TEXTS), first, atol=1e-5), "writing leaves the embeddings as they were"
     assert first @ first[0] == pytest.approx(sorted(first @ first[0], reverse=True)), "cat, kitten, stock"
     assert servable.probe().healthy
