@@ -13,6 +13,10 @@ ARGS ?=
 # What `make check` runs: no real kernels or browsers, few processes. `make test` runs everything.
 QUICK_TESTS := $(addprefix tests/,lifecycle hub loading commands parity test_health.py \
 	manager/test_imports.py downloads/test_plan.py downloads/test_selection.py downloads/test_cache.py)
+# The instructions that llama.cpp's builds for x86 may use. What it finds on the machine by itself ends some
+# processes: builds that use AMX crash at the first token.
+LLAMA_FLAGS := $(if $(filter x86_64 amd64,$(shell uname -m)),-DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON)
+LLAMA := .make/gguf-venv
 BUILDER := "jupyter-builder>=1.2,<2"
 
 # First the tools of the environment: they include a Node where the system has none.
@@ -26,12 +30,13 @@ BUILT := rmm_widgets/static rmm_widgets/labextension js/lib js/tsconfig.tsbuildi
 # $(call quietly,NAME,COMMAND): the command's output goes to .make/NAME.log and is shown if it fails.
 quietly = echo "$(1) ..."; ( $(2) ) > .make/$(1).log 2>&1 || { tail -n 60 .make/$(1).log; echo "$(1) failed; the whole log is .make/$(1).log"; exit 1; }
 
-.PHONY: help demo test check bench soak lint dev clean distclean \
+.PHONY: help demo test test-gguf check bench soak lint dev clean distclean \
 	lint-python lint-js test-js test-python test-notebooks
 
 help:
 	@echo "make demo    JupyterLab with the quickstart notebook (ARGS=--no-browser to only serve it)"
 	@echo "make test    every check and test; sets up all it needs"
+	@echo "make test-gguf  the tests with llama.cpp, which is built from source first: some ten minutes, a C++ compiler"
 	@echo "make check   linters, types and the fast tests"
 	@echo "make lint    linters and types only"
 	@echo "make bench   measurements (ARGS are passed on)"
@@ -51,10 +56,14 @@ test:
 	@$(MAKE) --no-print-directory .make/dev .make/chromium
 	@$(MAKE) --no-print-directory -k lint-python lint-js test-js test-python test-notebooks
 
+test-gguf: .make/gguf
+	@echo "== pytest (llama.cpp)"
+	@$(LLAMA)/bin/python -m pytest -q -m gguf $(ARGS) tests/loading tests/manager
+
 check: .make/dev
 	@$(MAKE) --no-print-directory -k lint-python lint-js
 	@echo "== pytest (quick suites)"
-	@$(PYTHON) -m pytest -q -m "not slow and not browser and not soak" $(QUICK_TESTS)
+	@$(PYTHON) -m pytest -q -m "not slow and not browser and not soak and not gguf" $(QUICK_TESTS)
 
 lint: .make/dev
 	@$(MAKE) --no-print-directory -k lint-python lint-js
@@ -96,7 +105,7 @@ test-js: .make/dev .make/chromium
 
 test-python: .make/dev .make/chromium
 	@echo "== pytest"
-	@RMM_CHROMIUM="$$(cat .make/chromium)" $(PYTHON) -m pytest -q -m "not soak" tests
+	@RMM_CHROMIUM="$$(cat .make/chromium)" $(PYTHON) -m pytest -q -m "not soak and not gguf" tests
 
 test-notebooks: .make/dev
 	@echo "== notebooks"
@@ -149,6 +158,16 @@ test-notebooks: .make/dev
 .make/dev: pyproject.toml install.json .make/frontend
 	@$(call quietly,dev,HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(PIP) install -e ".[dev]")
 	@rm -f .make/demo
+	@touch $@
+
+# An environment of its own on top of the other one, so that a library that may crash stays out of that.
+# pip's cache may hold a wheel that was built with other flags.
+.make/gguf: .make/dev
+	@$(call quietly,gguf,rm -rf $(LLAMA) && $(PYTHON) -m venv $(LLAMA) && \
+		$(PYTHON) -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+			> "$$($(LLAMA)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/dev.pth" && \
+		CMAKE_ARGS="$(LLAMA_FLAGS)" $(LLAMA)/bin/python -m pip --disable-pip-version-check install \
+			--no-cache-dir --no-binary llama-cpp-python "llama-cpp-python>=0.3")
 	@touch $@
 
 # The file holds the path of the browser.

@@ -6,10 +6,8 @@ here both meet a folder and the loaders.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -21,6 +19,7 @@ from ..types import ModelType
 from .choice import Candidate, choose, in_order
 from .dependencies import missing_packages
 from .files import list_files, read_optional_json, read_text
+from .headers.gguf import read_gguf_header
 from .loaders import all_loaders, get_loader, other_loaders, set_aside
 
 __all__ = ["Alternative", "Detection", "detect", "find_candidates", "read_evidence"]
@@ -161,11 +160,7 @@ def _gguf_architecture(folder: Path, files: Sequence[str]) -> str | None:
     if file is None:
         return None
     try:
-        headers: Any = importlib.import_module(f"{__package__}.headers.gguf")
-    except ModuleNotFoundError:
-        return None
-    try:
-        return headers.read_gguf_header(folder / file).architecture or None
+        return read_gguf_header(folder / file).architecture or None
     except LoadError:
         return None  # the loader says what is wrong with it
 

@@ -48,7 +48,6 @@ def test_onnx_alone_tells_no_type(tmp_path: Path) -> None:
             {"model_DOT_safetensors": "x", "config_DOT_json": '{"architectures": ["BertModel"]}'},
             ["safetensors", "transformers", "BertModel"],
         ),
-        ({"m_DOT_gguf": "x"}, ["GGUF"]),
         ({"pytorch_model_DOT_bin": "x"}, ["pickled"]),
         ({"model_DOT_safetensors": "x", "a_DOT_pt": "x"}, ["safetensors and pickled"]),
         ({"notes_DOT_txt": "x"}, ["no weights"]),

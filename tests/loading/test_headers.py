@@ -109,6 +109,7 @@ def test_what_a_small_gguf_file_says() -> None:
         "norm": 128,
     }
     assert header.nbytes == 17280 - 128 + 128 - (17152 - 12800 - 4352)
+    assert header.vocabulary == 50
     assert header.kv_cache_bytes(10) == 2 * 2 * 10 * 2 * 2 * 16
     encoder = gguf_files.model(
         [

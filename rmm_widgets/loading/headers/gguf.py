@@ -106,6 +106,12 @@ class GgufHeader(msgspec.Struct, frozen=True):
         causal = self.metadata.get(f"{self.architecture}.attention.causal", True)
         return bool(causal) and f"{self.architecture}.pooling_type" not in self.metadata
 
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens it knows, by the table of their vectors; 0 where it has none."""
+        tables = (tensor.shape for tensor in self.tensors if tensor.name == "token_embd.weight")
+        return next((shape[-1] for shape in tables if len(shape) == 2), 0)
+
     def count(self, key: str) -> int:
         """A whole number from 0 to 2^32 under the architecture's own `key`; 0 where there is none."""
         value = self.metadata.get(f"{self.architecture}.{key}")

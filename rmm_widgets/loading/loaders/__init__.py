@@ -25,7 +25,15 @@ __all__ = ["ENTRY_POINT_GROUP", "all_loaders", "get_loader", "open_servable", "o
 
 ENTRY_POINT_GROUP = "rmm_widgets.loaders"
 
-_BUILT_IN = ("onnxruntime", "sentence-transformers", "masked-diffusion", "diffusers", "transformers")
+_BUILT_IN = (
+    "onnxruntime",
+    "model2vec",
+    "sentence-transformers",
+    "masked-diffusion",
+    "diffusers",
+    "transformers",
+    "gguf",
+)
 """Names of the loaders; each is the `LOADER` of the module of that name, with "_" for "-"."""
 
 _PARTS = ("name", "library", "preload", "match", "estimate", "open")

@@ -12,12 +12,13 @@ from typing import Any
 from ...errors import UnsupportedModelError
 from ...hub.identify import Evidence, Identity
 from ...types import ModelType
+from ..estimate import torch_estimate
 from ..loader import Loader, Match, MemoryEstimate
 from .model import LoadedModel
 from .torch_models.holder import TorchServable
-from .torch_models.memory import estimate_torch, weight_files
 from .torch_models.opening import TRANSFORMERS, Opening, check_folder
 from .torch_models.pipelines import open_model
+from .torch_models.weights import weight_files
 
 __all__ = ["LOADER", "DiffusersLoader", "DiffusersServable"]
 
@@ -39,8 +40,9 @@ class DiffusersLoader:
 
     def estimate(self, folder: Path, model_type: ModelType, config: Mapping[str, Any]) -> MemoryEstimate:
         """The weights of all parts."""
-        del model_type
-        return estimate_torch(folder, [path for path in weight_files(folder) if "/" in path], config)
+        return torch_estimate(
+            folder, [path for path in weight_files(folder) if "/" in path], model_type=model_type, config=config
+        )
 
     def open(self, *, model_id: str, model_type: ModelType, path: Path, trusted: bool) -> DiffusersServable:
         """A servable for the pipeline in a folder; see `Loader.open`.

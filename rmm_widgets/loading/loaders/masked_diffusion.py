@@ -12,12 +12,13 @@ from typing import Any
 from ...errors import UnsupportedModelError
 from ...hub.identify import Evidence, Identity
 from ...types import ModelType
+from ..estimate import torch_estimate
 from ..loader import Loader, Match, MemoryEstimate
 from .model import LoadedModel
 from .torch_models.holder import TorchServable
 from .torch_models.masked_lm import open_model, weights_folder
-from .torch_models.memory import estimate_torch, weight_files
 from .torch_models.opening import TRANSFORMERS, Opening, check_folder
+from .torch_models.weights import weight_files
 
 __all__ = ["LOADER", "MaskedDiffusionLoader", "MaskedDiffusionServable"]
 
@@ -45,9 +46,8 @@ class MaskedDiffusionLoader:
 
     def estimate(self, folder: Path, model_type: ModelType, config: Mapping[str, Any]) -> MemoryEstimate:
         """The weights of the denoiser."""
-        del model_type
         inside = "model/" if weights_folder(folder) != folder else ""
-        return estimate_torch(folder, weight_files(folder, inside=inside), config)
+        return torch_estimate(folder, weight_files(folder, inside=inside), model_type=model_type, config=config)
 
     def open(self, *, model_id: str, model_type: ModelType, path: Path, trusted: bool) -> MaskedDiffusionServable:
         """A servable for the model in a folder; see `Loader.open`.

@@ -12,12 +12,13 @@ from typing import Any
 from ...errors import UnsupportedModelError
 from ...hub.identify import Evidence, Identity
 from ...types import ModelType
+from ..estimate import torch_estimate
 from ..loader import Loader, Match, MemoryEstimate
 from .model import LoadedModel
 from .torch_models.holder import TorchServable
-from .torch_models.memory import estimate_torch, weight_files
 from .torch_models.opening import Opening, check_folder
 from .torch_models.sentences import open_cross_encoder, open_encoder
+from .torch_models.weights import weight_files
 
 __all__ = ["LOADER", "SentenceServable", "SentenceTransformersLoader"]
 
@@ -44,8 +45,7 @@ class SentenceTransformersLoader:
 
     def estimate(self, folder: Path, model_type: ModelType, config: Mapping[str, Any]) -> MemoryEstimate:
         """The weights of all modules."""
-        del model_type
-        return estimate_torch(folder, weight_files(folder), config)
+        return torch_estimate(folder, weight_files(folder), model_type=model_type, config=config)
 
     def open(self, *, model_id: str, model_type: ModelType, path: Path, trusted: bool) -> SentenceServable:
         """A servable for the model in a folder; see `Loader.open`.

@@ -14,11 +14,12 @@ from typing import Any
 from ...errors import UnsupportedModelError
 from ...hub.identify import Evidence, Identity
 from ...types import ModelType
+from ..estimate import torch_estimate
 from ..loader import Loader, Match, MemoryEstimate
 from .model import LoadedModel
 from .torch_models.holder import TorchServable
-from .torch_models.memory import estimate_torch, weight_files
 from .torch_models.opening import TRANSFORMERS, Opening, check_folder
+from .torch_models.weights import weight_files
 
 __all__ = ["LOADER", "TransformersLoader", "TransformersServable"]
 
@@ -47,8 +48,9 @@ class TransformersLoader:
 
     def estimate(self, folder: Path, model_type: ModelType, config: Mapping[str, Any]) -> MemoryEstimate:
         """The weights at the repository's root."""
-        del model_type
-        return estimate_torch(folder, [path for path in weight_files(folder) if "/" not in path], config)
+        return torch_estimate(
+            folder, [path for path in weight_files(folder) if "/" not in path], model_type=model_type, config=config
+        )
 
     def open(self, *, model_id: str, model_type: ModelType, path: Path, trusted: bool) -> TransformersServable:
         """A servable for the model in a folder; see `Loader.open`.

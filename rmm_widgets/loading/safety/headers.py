@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ...errors import LoadError
+from ..headers.gguf import read_gguf_header
+from ..headers.safetensors import read_safetensors_header
 
 __all__ = ["header_problem"]
-
-_GGUF_VERSIONS = frozenset([1, 2, 3])
 
 
 def header_problem(path: Path, suffix: str) -> str | None:
@@ -27,13 +27,7 @@ def header_problem(path: Path, suffix: str) -> str | None:
     return None
 
 
-def _check_gguf(path: Path) -> None:
-    with path.open("rb") as file:
-        head = file.read(24)
-    if len(head) < 24:
-        raise ValueError("it is cut off")
-    if int.from_bytes(head[4:8], "little") not in _GGUF_VERSIONS:
-        raise ValueError("it is of no known version")
-
-
-_CHECKS: Mapping[str, Callable[[Path], None]] = {".gguf": _check_gguf}
+_CHECKS: Mapping[str, Callable[[Path], object]] = {
+    ".gguf": read_gguf_header,
+    ".safetensors": read_safetensors_header,
+}
