@@ -4,9 +4,6 @@
 show that they are what they claim to be.
 """
 
-# Some of what it calls is deprecated, and as hostile as ever.
-# pyright: reportDeprecated=false
-
 from __future__ import annotations
 
 import bz2
