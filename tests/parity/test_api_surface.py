@@ -41,6 +41,8 @@ NEEDS_A_MODEL = [
     "delete_model",
     "check_health",
     "verify_model",
+    "check_safety",
+    "forbid_unsafe",
     "pin",
     "unpin",
     "describe",

@@ -109,6 +109,8 @@ _MAGIC: tuple[tuple[Format, str, tuple[bytes, ...]], ...] = (
 _BZIP2 = re.compile(rb"BZh[1-9]1AY&SY")
 _RIFF = (b"WAVE", b"WEBP", b"AVI ")
 _BYTECODE_ENDS = b"\r\n"
+_PROTOCOL = b"\x80"
+"""Begins most pickles, and no text in UTF-8."""
 _SAFETENSORS_HEADER = 100_000_000
 _ARRAY_HEADER = re.compile(
     r"\{'descr': '[<>|=]?[?biufc][0-9]{0,2}', 'fortran_order': (?:True|False), 'shape': \([0-9, ]*\), \}\s*"
@@ -125,7 +127,7 @@ def recognize(sample: Sample) -> Content:
     head = sample.head
     if not head:
         return Content("empty")
-    text = _is_text(head) and _is_text(sample.tail)
+    text = not head.startswith(_PROTOCOL) and _is_text(head) and _is_text(sample.tail)
     named = leading_pickle(head, text=text, whole=len(head) == sample.size)
     if named is not None:
         return Content("pickle", named)
@@ -161,7 +163,7 @@ def _by_shape(sample: Sample) -> Content:
         return Content("sentencepiece")
     if head[2:4] == _BYTECODE_ENDS and len(head) > 16 and head[16:17] in {b"\xe3", b"\x63"}:
         return Content("bytecode")
-    if head[:1] == b"BM" and int.from_bytes(head[2:6], "little") == sample.size:
+    if head[:2] == b"BM" and int.from_bytes(head[2:6], "little") == sample.size:
         return Content("media")
     if _inflates(head):
         return Content("packed")

@@ -26,7 +26,7 @@ __all__ = ["inspect_folder"]
 
 MOST_FILES = 10_000
 MOST_SECONDS = 30.0
-"""Time for a whole folder; one that was not made to take long needs less than one second."""
+"""Processor time for a whole folder; one that was not made to take long needs less than one second."""
 
 _DEEPEST = 32
 _OPERATORS = frozenset(
@@ -62,7 +62,7 @@ class _Look:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._root = _root(folder)
-        self._ends_at = time.monotonic() + MOST_SECONDS
+        self._ends_at = time.thread_time() + MOST_SECONDS
         self._findings: list[Finding] = []
         self._formats: Counter[str] = Counter()
         self._unread: list[str] = []
@@ -78,7 +78,7 @@ class _Look:
             paths.append(path)
         # ONNX files first: they tell which of the others are theirs.
         for path in sorted(paths, key=lambda path: (suffix_of(path) != ".onnx", path)):
-            if time.monotonic() > self._ends_at:
+            if time.thread_time() > self._ends_at:
                 self._refuse("", "limit", f"looking at the files took longer than {MOST_SECONDS:g} s")
                 break
             self._look_at(path)
@@ -97,14 +97,14 @@ class _Look:
                 path = Path(entry.path).relative_to(self._folder).as_posix()
                 if entry.is_symlink() and not self._stays_inside(path, entry):
                     continue
-                if entry.is_dir():
+                if entry.is_dir(follow_symlinks=False):
                     yield from self._walk(Path(entry.path), depth + 1)
                 else:
                     yield path
 
     def _stays_inside(self, path: str, link: os.DirEntry[str]) -> bool:
         """Whether a link leads to a file of the cache; notes it where it leads elsewhere."""
-        if link.is_dir():
+        if Path(link.path).is_dir():
             self._refuse(path, "link", "a link to a folder")
             return False
         if not Path(os.path.realpath(link.path)).is_relative_to(self._root):

@@ -31,19 +31,27 @@ _PLACES = 16
 
 
 class _Walk:
-    """What the opcodes from one place on would do, as far as they can be read."""
+    """What the opcodes from one place on would do, as far as they can be read and until that is clear."""
 
-    def __init__(self, data: bytes, start: int = 0) -> None:
+    def __init__(self, data: bytes, start: int, most: int) -> None:
         self.names: list[str] = []
         """What they would import, as "module name"."""
         self.called = self.stopped = self.cut = False
         self.protocol = False
         self.opcodes = 0
+        self.kinds: set[str] = set()
         self.end = start
         self._strings: list[str] = []
         self._gets = 0
         for name, argument in self._read(data, start):
             self._take(name, argument)
+            if self.called or self.opcodes >= most:
+                break
+
+    @property
+    def long(self) -> bool:
+        """Whether so many opcodes stand in a row that it can be nothing else; one over and over is just a number."""
+        return self.opcodes >= _LONG and len(self.kinds) > 1
 
     def _read(self, data: bytes, start: int) -> Iterator[tuple[str, object]]:
         stream = io.BytesIO(data)
@@ -52,12 +60,13 @@ class _Walk:
             for opcode, argument, _ in pickletools.genops(stream):
                 self.end = stream.tell()
                 yield opcode.name, argument
-        except (ValueError, OverflowError, IndexError):
+        except (ValueError, OverflowError, IndexError, Warning):
             # Cut off is what ends together with the bytes at hand; everything else is not an opcode.
             self.cut = stream.tell() >= len(data)
 
     def _take(self, name: str, argument: object) -> None:
         self.opcodes += 1
+        self.kinds.add(name)
         if name == "PROTO":
             self.protocol = self.protocol or self.opcodes == 1
         elif name in _STRINGS:
@@ -90,12 +99,12 @@ def leading_pickle(head: bytes, *, text: bool, whole: bool) -> str | None:
     """
     start = 0
     while start < len(head):
-        walk = _Walk(head, start)
+        walk = _Walk(head, start, len(head) if text else _LONG)
         if text:
             found = bool(walk.names) and (walk.called or walk.stopped)
         else:
             found = bool(walk.names) or (walk.protocol and (walk.stopped or walk.cut or walk.opcodes > _ENOUGH))
-        if found or (walk.cut and not whole and walk.opcodes >= _LONG):
+        if found or (walk.long and not (text and (whole or not walk.cut))):
             return ", ".join(walk.names[:3])
         if not walk.stopped:
             return None
@@ -108,7 +117,7 @@ def buried_pickle(data: bytes) -> str | None:
     for number, place in enumerate(_STARTS.finditer(data)):
         if number >= _PLACES:
             break
-        walk = _Walk(data, place.start())
-        if walk.names and walk.called:
+        walk = _Walk(data, place.start(), _LONG)
+        if walk.called:
             return ", ".join(walk.names[:3])
     return None
