@@ -32,7 +32,7 @@ from .folders import WorkerFolder, remove_abandoned
 from .frames import FrameError, FrameSocket, Limits
 from .handle import WorkerHandle
 from .link import Inbox, Unsent
-from .messages import CancelRequest, OpenRequest, Request
+from .messages import CancelRequest, OpenRequest, Request, TakenRequest
 from .nursery import Forked, Nurseries, NurseryLostError, Order
 from .segments import KernelSegments, Notice, can_share
 
@@ -81,6 +81,7 @@ async def start_process_worker(
 
 class _ProcessLink:
     placement: Literal["process"] = "process"
+    model = None
 
     def __init__(self, spec: WorkerSpec, limits: Limits | None, nurseries: Nurseries | None) -> None:
         self._spec = spec
@@ -308,7 +309,7 @@ class _ProcessLink:
             header, buffers = wire.encode(request)
             self._frames.check(header, buffers)
         except Exception as error:  # noqa: BLE001 - a user's values may raise anything; whoever asked is told
-            if not isinstance(request, OpenRequest | CancelRequest):
+            if not isinstance(request, OpenRequest | CancelRequest | TakenRequest):
                 self._inbox.deliver(Unsent(request.id, error))
             return True
         self._frames.send(header, buffers)
