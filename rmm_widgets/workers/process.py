@@ -203,12 +203,13 @@ class _ProcessLink:
         return frames
 
     def _begin(self, log: IO[bytes], temporary: str) -> socket.socket:
-        """Start the process; this end of its socket."""
-        for _ in range(_ATTEMPTS):
+        """Start the process, as a copy where that can be; this end of its socket."""
+        for attempt in range(_ATTEMPTS):
             kernel_end, child_end = socket.socketpair()
             try:
                 with child_end:
-                    self._process = self._forked(child_end, log, temporary) or self._spawned(child_end, log, temporary)
+                    copy = self._forked(child_end, log, temporary) if attempt < _ATTEMPTS - 1 else None
+                    self._process = copy or self._spawned(child_end, log, temporary)
                 break
             except NurseryLostError:
                 kernel_end.close()
@@ -216,7 +217,7 @@ class _ProcessLink:
                 kernel_end.close()
                 raise
         else:
-            raise OSError("its nursery died again and again")
+            raise AssertionError  # the last attempt does without a nursery
         self.pid = self._process.pid
         with contextlib.suppress(psutil.Error):
             self._measured = psutil.Process(self.pid)
