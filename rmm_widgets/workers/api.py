@@ -176,7 +176,7 @@ class Worker(Protocol):
         ...
 
     async def unload(self, timeout: float | None = None) -> None:
-        """Drop the model and keep the worker, within `timeout` seconds.
+        """Drop the model and keep the worker, within `timeout` seconds; calls with steps are asked to stop.
 
         Raises:
             LoadError: `unload` failed, and the model is still there.

@@ -190,6 +190,8 @@ class WorkerHandle:
 
     async def unload(self, timeout: float | None = None) -> None:
         """See `Worker.unload`."""
+        for request_id in self._steps:  # such a call may wait for ever, perhaps for whoever asks for the unload
+            self._link.send(CancelRequest(target=request_id))
         with self._asking(UnloadRequest(id=self._next_id())) as answer:
             in_time = await _settled(answer, timeout)
         if not in_time:

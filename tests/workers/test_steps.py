@@ -141,6 +141,16 @@ async def test_a_consumer_that_does_not_care_any_more_holds_up_nobody(start: Sta
     assert await call == "all"
 
 
+async def test_an_unload_does_not_wait_for_a_consumer(start: Start) -> None:
+    worker = await start()
+    steps = Steps("on_token")
+    call = begin(worker, steps, "texts", 1000)
+    await until(lambda: len(steps._items) == AHEAD)
+    await worker.unload(30)
+    with pytest.raises(CallError, match="cancelled"):
+        await call
+
+
 async def test_a_call_over_its_time_while_its_consumer_sleeps(start: Start) -> None:
     worker = await start()
     steps = Steps("on_token")
