@@ -151,6 +151,7 @@ class CallStream:
         """End the call where it still runs; iterating ends. May be called any number of times, from any thread."""
         self._closed = True
         self._future.cancel()
+        self._steps.discard()
         self._steps.end()
 
     def __enter__(self) -> Self:

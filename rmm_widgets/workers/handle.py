@@ -429,6 +429,9 @@ class WorkerHandle:
 
 
 async def _settled(future: asyncio.Future[Any], timeout: float | None) -> bool:
-    """Whether the future is done within that many seconds; never cancels it."""
+    """Whether the future is done within that many seconds; cancelled itself, it cancels only a wait without end."""
+    if timeout is None:
+        await future  # a good deal cheaper than `asyncio.wait`
+        return True
     done, _ = await asyncio.wait({future}, timeout=timeout)
     return bool(done)

@@ -17,7 +17,10 @@ from rmm_widgets.errors import CallError, ManagerClosedError, ModelNotLoadedErro
 from rmm_widgets.loading import loaders
 from rmm_widgets.loading.loaders.onnx.diffusion import DiffusionLM
 from rmm_widgets.manager import ModelManager
+from rmm_widgets.runtime.loop import RuntimeLoop
+from rmm_widgets.runtime.stream import CallStream
 from rmm_widgets.types import ModelInfo, ModelInstance, ModelType
+from rmm_widgets.workers.steps import Steps
 
 from ..downloads.fetching import wait_until
 
@@ -76,9 +79,25 @@ def test_leaving_early_ends_the_call(instance: ModelInstance) -> None:
     with instance.stream("__call__", "once", steps=30) as stream:
         next(stream)
     assert list(stream) == []
+    assert instance("once", steps=1)
+
+
+def test_a_closed_stream_has_no_result() -> None:
+    async def forever() -> None:
+        await asyncio.sleep(1000)
+
+    loop = RuntimeLoop()
+    stream = CallStream(loop, Steps("on_step"), forever(), "stories")
+    waiting = threading.Thread(target=lambda: list(stream))
+    waiting.start()
+    with pytest.raises(TimeoutError):
+        stream.result(0.01)
+    stream.close()
+    waiting.join(30)
+    assert not waiting.is_alive()
     with pytest.raises(CallError, match="its stream was closed"):
         stream.result(30)
-    assert instance("once", steps=1)
+    loop.close()
 
 
 def test_a_cancelled_task_ends_the_call(instance: ModelInstance) -> None:
