@@ -6,10 +6,10 @@ in memory. Times are aware UTC datetimes, durations seconds, sizes bytes, progre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, NoReturn, Protocol
+from typing import Any, Literal, NoReturn, Protocol, Self
 
 import msgspec
 
@@ -347,8 +347,32 @@ class InstanceBackend(Protocol):
     def state(self) -> InstanceState: ...
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Any: ...
     async def acall(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Any: ...
+    def stream(
+        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], callback: str | None, timeout: float | None
+    ) -> ModelStream: ...
     @property
     def model(self) -> Any: ...
+
+
+class ModelStream(Protocol):
+    """The steps of a call under way: iterate over it with `for` or `async for`; then ask for the result.
+
+    The model waits where it is far ahead. Leaving early ends the call: `close()`, the end of a `with` block, an
+    interrupt, or letting go of the stream.
+    """
+
+    def __iter__(self) -> Iterator[Any]: ...
+    def __next__(self) -> Any: ...
+    def __aiter__(self) -> AsyncIterator[Any]: ...
+    async def __anext__(self) -> Any: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(self, *_exception: object) -> None: ...
+    def result(self, timeout: float | None = None) -> Any: ...
+    async def aresult(self) -> Any: ...
+    def done(self) -> bool: ...
+    def close(self) -> None: ...
 
 
 class ModelInstance:
@@ -381,6 +405,29 @@ class ModelInstance:
     async def acall(self, method: str, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
         """Like `call`, without blocking the event loop."""
         return await self._backend.acall(method, args, kwargs, timeout)
+
+    def stream(
+        self,
+        method: str = "__call__",
+        *args: Any,
+        callback: str | None = "on_step",
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> ModelStream:
+        """Call a method and iterate over its steps while it runs.
+
+        A step is what the model gives to its argument `callback` (a tuple where that is several values). With
+        `callback=None` the method is a generator, and its items are the steps.
+
+            for number, text in instance.stream("__call__", "Once upon a time"):
+                print(number, text)
+
+        Args:
+            method: A public method; "__call__" is the main function.
+            callback: The argument of the method that takes a function to call with each step.
+            timeout: Seconds for the whole call, waits for whoever iterates included.
+        """
+        return self._backend.stream(method, args, kwargs, callback, timeout)
 
     @property
     def model(self) -> Any:

@@ -44,6 +44,16 @@ class Closable(Protocol):
         ...
 
 
+@runtime_checkable
+class Exposing(Protocol):
+    """A servable whose loaded object can be handed out, where it lives in the kernel."""
+
+    @property
+    def model(self) -> Any:
+        """The object itself; raises where nothing is loaded."""
+        ...
+
+
 class Servable(Protocol):
     """A model that can be loaded, called, probed and unloaded. Calls come one at a time."""
 

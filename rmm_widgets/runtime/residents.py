@@ -24,10 +24,12 @@ from ..lifecycle.effects import Announce
 from ..lifecycle.states import Stage
 from ..types import InstanceState, ModelEventType, ModelHealth, ModelInstance, ModelStatus, freeze, thaw
 from ..workers.api import Exit, Worker, WorkerSpec
+from ..workers.steps import Steps
 from .entry import Entry, Isolation, ModelDescription
 from .loader_choice import with_other_loaders
 from .probing import Probing
 from .restarting import Restarting
+from .stream import CallStream
 
 if TYPE_CHECKING:
     from ..loading.servable import Servable
@@ -247,7 +249,7 @@ class Residents:
             "open",
         )
         entry.residency.servable = weakref.ref(servable)
-        return await start_thread_worker(spec, servable)
+        return await start_thread_worker(spec, servable, alone=True)
 
     async def _intact_folder(self, entry: Entry) -> Path:
         """The model's files, looked for again, as somebody may have deleted them, and read where they are new here.
@@ -414,7 +416,24 @@ class Resident:
         _check_call(method, timeout)
         return await asyncio.wrap_future(self._engine.loop.submit(self._call(method, args, kwargs, timeout)))
 
-    async def _call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Any:
+    def stream(
+        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], callback: str | None, timeout: float | None
+    ) -> CallStream:
+        """Begin a call whose steps can be iterated over, from any thread."""
+        _check_call(method, timeout)
+        _check_callback(callback, kwargs)
+        steps = Steps(callback or "")
+        call = self._call(method, args, kwargs, timeout, steps)
+        return CallStream(self._engine.loop, steps, call, self._model_id)
+
+    async def _call(
+        self,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+        steps: Steps | None = None,
+    ) -> Any:
         entry, state = self._entry, self._engine.machine.models.get(self._model_id)
         worker = entry.worker
         if state is None or state.worker != self._generation or state.stage is not Stage.LOADED or worker is None:
@@ -427,14 +446,14 @@ class Resident:
                 else "Load it again: manager.load_model(...) gives a new instance.",
             )
         with self._engine.memory.calling(entry):
-            return await worker.call(method, args, kwargs, timeout)
+            return await worker.call(method, args, kwargs, timeout, steps)
 
     @property
     def model(self) -> Any:
         """The object itself in the kernel, a proxy for it elsewhere."""
-        if self._entry.placement == "kernel" and self._entry.model is not None:
-            return self._entry.model
-        return RemoteModel(self)
+        worker = self._entry.worker
+        own = worker.model if worker is not None and worker.spec.generation == self._generation else None
+        return RemoteModel(self) if own is None else own
 
 
 def _check_call(method: object, timeout: object) -> None:
@@ -442,6 +461,13 @@ def _check_call(method: object, timeout: object) -> None:
         raise TypeError(f"a method's name is text, not {type(method).__name__}")
     if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
         raise ValueError(f"timeout is {timeout!r}; it must be a number of seconds greater than 0, or None")
+
+
+def _check_callback(callback: object, kwargs: dict[str, Any]) -> None:
+    if callback is not None and not (isinstance(callback, str) and callback.isidentifier()):
+        raise TypeError(f"callback is {callback!r}; it must be the name of an argument, or None")
+    if callback in kwargs:
+        raise TypeError(f"{callback!r} is what the stream gives to the model; leave it out, or name another callback")
 
 
 class RemoteModel:

@@ -12,6 +12,8 @@ import msgspec
 if TYPE_CHECKING:
     import asyncio
 
+    from .steps import Steps
+
 __all__ = ["Exit", "ExitKind", "LoadReport", "Probe", "Worker", "WorkerSpec"]
 
 ExitKind = Literal["stopped", "exited", "signal", "killed", "abandoned"]
@@ -111,6 +113,11 @@ class Worker(Protocol):
         ...
 
     @property
+    def model(self) -> Any:
+        """The loaded object itself where it lives in the kernel and its loader hands it out, else None."""
+        ...
+
+    @property
     def exited(self) -> asyncio.Future[Exit]:
         """Done once the worker is gone; never fails."""
         ...
@@ -130,13 +137,19 @@ class Worker(Protocol):
         ...
 
     async def call(
-        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None = None
+        self,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None = None,
+        steps: Steps | None = None,
     ) -> Any:
         """Run a public method of the model; "__call__" is its main function.
 
         A keyword argument that can be called becomes a callback: the model's calls of it run here, in their
         order, on a helper thread; what they return is dropped, and an exception in one is logged once.
-        Where this task is cancelled, the call is asked to stop and its result dropped.
+        Where this task is cancelled, the call is asked to stop and its result dropped. With `steps`, the model's
+        steps go there, all of them before this returns, and the model waits for whoever takes them.
 
         Raises:
             CallError: The model raised.
@@ -165,7 +178,7 @@ class Worker(Protocol):
         ...
 
     async def unload(self, timeout: float | None = None) -> None:
-        """Drop the model and keep the worker, within `timeout` seconds.
+        """Drop the model and keep the worker, within `timeout` seconds; calls with steps are asked to stop.
 
         Raises:
             LoadError: `unload` failed, and the model is still there.

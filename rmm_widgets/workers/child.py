@@ -108,9 +108,11 @@ def _receive(frames: FrameSocket) -> OpenRequest | Request:
     return wire.decode_request(*frame)
 
 
-def _emit(frames: FrameSocket, reply: Reply) -> None:
+def _emit(frames: FrameSocket, reply: Reply) -> int:
     try:
-        frames.send(*wire.encode(reply))
+        header, buffers = wire.encode(reply)
+        frames.send(header, buffers)
+        return len(header) + sum(buffer.nbytes for buffer in buffers)
     except OSError:
         os._exit(0)
     except Exception as error:
@@ -118,6 +120,7 @@ def _emit(frames: FrameSocket, reply: Reply) -> None:
             raise  # into the model's call of the callback
         failed = Failed(id=reply.id, generation=reply.generation, error=describe_error(error, "call"))
         frames.send(*wire.encode(failed))
+        return 0
 
 
 def _open(order: OpenRequest) -> Servable:

@@ -6,15 +6,17 @@ that is to be the work lane, and takes the replies from `emit`.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-from ..errors import LoadError, ModelNotLoadedError
-from ..loading.servable import MAIN_METHOD, Closable, Servable
+from ..errors import LoadCancelledError, LoadError, ModelNotLoadedError
+from ..loading.servable import MAIN_METHOD, Closable, Exposing, Servable
 from .faults import CallCancelledError, describe_error
 from .messages import (
     Busy,
@@ -29,15 +31,20 @@ from .messages import (
     ProbeRequest,
     Reply,
     Request,
+    TakenRequest,
     UnloadRequest,
     WorkRequest,
 )
+from .steps import Flow
 
 __all__ = ["WorkerCore"]
 
 
 PROBE_PATIENCE = 0.1
 """Seconds that a probe may wait for the one before it; a longer one hangs, and the next is told so at once."""
+
+TURN_POLL = 0.05
+"""Seconds between two looks whether a load that waits for its turn was cancelled."""
 
 _log = logging.getLogger("rmm_widgets")
 
@@ -47,17 +54,21 @@ class WorkerCore:
 
     Args:
         open_servable: Makes the object that loads; runs on the work lane, as part of the first load.
-        emit: Takes every reply; called from both lanes. May raise for a `CallbackCall` only.
+        emit: Takes every reply and gives its size in bytes, 0 where it has none; called from both lanes. May raise
+            for a `CallbackCall` only.
         generation: Goes into every reply.
+        turn: Held while the model is opened and loaded, where other loads must not run beside it.
     """
 
     def __init__(
         self,
         open_servable: Callable[[], Servable],
-        emit: Callable[[Reply], None],
+        emit: Callable[[Reply], int],
         *,
         generation: int,
+        turn: threading.Lock | None = None,
     ) -> None:
+        self._turn = turn
         self._open: Callable[[], Servable] | None = open_servable
         self._emit = emit
         self._generation = generation
@@ -68,6 +79,11 @@ class WorkerCore:
         self._running: _Operation | None = None
         self._closed = False
 
+    @property
+    def model(self) -> Any:
+        """The loaded object itself, None where there is none or it is not handed out."""
+        return self._servable.model if self._loaded and isinstance(self._servable, Exposing) else None
+
     # The control lane
 
     def submit(self, request: Request) -> None:
@@ -75,6 +91,8 @@ class WorkerCore:
         match request:
             case CancelRequest():
                 self._cancel(request.target)
+            case TakenRequest():
+                self._taken(request)
             case ProbeRequest():
                 self._submit_probe(request)
             case _:
@@ -115,12 +133,19 @@ class WorkerCore:
             running = self._running
             if running and target in {None, running.id}:
                 running.cancelled = True
+                self._changed.notify_all()
                 return
             dropped = next((request for request in self._waiting if request.id == target), None)
             if dropped is None:
                 return
             self._waiting.remove(dropped)
         self._emit(self._failed(dropped, CallCancelledError("cancelled before it began")))
+
+    def _taken(self, request: TakenRequest) -> None:
+        with self._changed:
+            if self._running and self._running.id == request.target:
+                self._running.flow.taken(request.count)
+                self._changed.notify_all()
 
     # The work lane
 
@@ -182,20 +207,53 @@ class WorkerCore:
     def _load(self, request: LoadRequest) -> Any:
         if self._loaded:
             raise LoadError("the model is already loaded here")
-        if self._servable is None:
-            if self._open is None:
-                raise LoadError("this worker has unloaded its model", hint="Start a new worker.")
-            self._servable = self._open()
-        loaded = self._servable.load(dict(request.config), request.device, self._cancelled)
+        with self._in_turn():
+            if self._servable is None:
+                if self._open is None:
+                    raise LoadError("this worker has unloaded its model", hint="Start a new worker.")
+                self._servable = self._open()
+            loaded = self._servable.load(dict(request.config), request.device, self._cancelled)
         self._loaded = True
         return {"device": loaded.device, "detail": loaded.detail}
+
+    @contextlib.contextmanager
+    def _in_turn(self) -> Generator[None, None, None]:
+        """Wait until no other load runs that this one would disturb; given up when the load is cancelled."""
+        if self._turn is None:
+            yield
+            return
+        while not self._turn.acquire(timeout=TURN_POLL):
+            if self._cancelled():
+                raise LoadCancelledError("The load was given up while it waited for another one in this process")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def _call(self, request: CallRequest) -> Any:
         model = self._model()
         if request.method != MAIN_METHOD and request.method.startswith("_"):
             raise AttributeError(f"{request.method!r} is not a public method")
-        callbacks = {name: _Callback(self, request.id, name) for name in request.callbacks}
-        return model.call(request.method, tuple(request.args), {**request.kwargs, **callbacks})
+        callbacks: dict[str, Callable[..., None]] = {
+            name: functools.partial(self._call_back, request.id, name) for name in request.callbacks
+        }
+        if request.steps:
+            callbacks[request.steps] = functools.partial(self._step_out, request.id, request.steps)
+        result = model.call(request.method, tuple(request.args), {**request.kwargs, **callbacks})
+        if request.steps is not None and isinstance(result, Iterator):
+            return self._steps_of(result, request)  # pyright: ignore[reportUnknownArgumentType]
+        return result
+
+    def _steps_of(self, items: Iterator[Any], request: CallRequest) -> Any:
+        """Give an iterator's items one by one; what a generator returns at its end."""
+        try:
+            while True:
+                self._step_out(request.id, request.steps or "", next(items))
+        except StopIteration as end:
+            return end.value
+        finally:
+            if isinstance(items, Generator):
+                items.close()  # its `finally` blocks run now, not with some later collection
 
     def _unload(self) -> None:
         if self._servable is not None:
@@ -213,7 +271,22 @@ class WorkerCore:
         running = self._running
         return running is not None and running.cancelled
 
-    def call_back(self, request_id: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _step_out(self, request_id: int, name: str, /, *args: Any, **kwargs: Any) -> None:
+        """Pass on a step as soon as the consumer is near enough; dropped once its request is over."""
+        running = self._running
+        if running is None or running.id != request_id:
+            return
+        step = CallbackCall(id=request_id, generation=self._generation, name=name, args=list(args), kwargs=kwargs)
+        with running.turn:  # one after the other: what a step counts is known when it was sent
+            with self._changed:
+                while running.flow.full and not running.cancelled:
+                    self._changed.wait()
+                if running.cancelled:
+                    raise CallCancelledError("the call was cancelled")
+                size = running.flow.sending()
+            size[0] = self._emit(step)
+
+    def _call_back(self, request_id: int, name: str, /, *args: Any, **kwargs: Any) -> None:
         """Pass on a callback's call, from whatever thread of the model; dropped once its request is over."""
         running = self._running
         if running is None or running.id != request_id:
@@ -229,22 +302,12 @@ class _Operation:
         self.id = request_id
         self.phase: Phase = phase
         self.cancelled = False
+        self.flow = Flow()
+        self.turn = threading.Lock()
         self._started = time.monotonic()
 
     def seconds(self) -> float:
         return time.monotonic() - self._started
-
-
-class _Callback:
-    """Stands in the worker for a callable that stayed in the kernel; returns None at once."""
-
-    def __init__(self, core: WorkerCore, request_id: int, name: str) -> None:
-        self._core = core
-        self._request_id = request_id
-        self._name = name
-
-    def __call__(self, *args: Any, **kwargs: Any) -> None:
-        self._core.call_back(self._request_id, self._name, args, kwargs)
 
 
 def _phase(request: WorkRequest) -> Phase:

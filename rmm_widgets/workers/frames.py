@@ -89,6 +89,26 @@ class FrameSocket:
         with self._sending:
             self._send_all([memoryview(part) for part in (*news, *parts)])
 
+    def send_now(self, header: bytes) -> bool:
+        """Send a small frame without a block, only if that needs no waiting; whether it was sent.
+
+        Raises:
+            OSError: The other side is gone.
+        """
+        if not self._sending.acquire(blocking=False):
+            return False
+        try:
+            data = memoryview(_PRELUDE.pack(_MAGIC, len(header), 0) + header)
+            try:
+                sent = self._sock.send(data, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return False
+            if sent < len(data):
+                self._send_all([data[sent:]])
+            return True
+        finally:
+            self._sending.release()
+
     def notify(self, notice: Notice) -> None:
         """Send a notice about shared memory, with the memory itself where it is given, which is closed here.
 

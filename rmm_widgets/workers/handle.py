@@ -31,9 +31,11 @@ from .messages import (
     LoadRequest,
     ProbeRequest,
     Reply,
+    TakenRequest,
     UnloadRequest,
     WorkRequest,
 )
+from .steps import Steps
 
 __all__ = ["GRACE", "WorkerHandle"]
 
@@ -67,6 +69,7 @@ class WorkerHandle:
         self._exited: asyncio.Future[Exit] = self._loop.create_future()
         self._answers: dict[int, asyncio.Future[Outcome]] = {}
         self._callbacks: dict[int, CallbackRunner] = {}
+        self._steps: dict[int, Steps] = {}
         self._work_since: dict[int, float] = {}
         self._last_id = 0
         self._loaded = False
@@ -89,6 +92,11 @@ class WorkerHandle:
     def pid(self) -> int | None:
         """The worker's process, None in the kernel."""
         return self._link.pid
+
+    @property
+    def model(self) -> Any:
+        """The loaded object itself, or None."""
+        return None if self._exit else self._link.model
 
     @property
     def exited(self) -> asyncio.Future[Exit]:
@@ -127,16 +135,30 @@ class WorkerHandle:
         )
 
     async def call(
-        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None = None
+        self,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None = None,
+        steps: Steps | None = None,
     ) -> Any:
         """See `Worker.call`."""
         self._require_model()
         callbacks = {name: value for name, value in kwargs.items() if callable(value)}
         plain = {name: value for name, value in kwargs.items() if name not in callbacks}
         request = CallRequest(
-            id=self._next_id(), method=method, args=list(args), kwargs=plain, callbacks=list(callbacks)
+            id=self._next_id(),
+            method=method,
+            args=list(args),
+            kwargs=plain,
+            callbacks=list(callbacks),
+            steps=steps.keyword if steps else None,
         )
-        with self._calling_back(request.id, callbacks) as runner, self._asking(request) as answer:
+        with (
+            self._stepping(request.id, steps),
+            self._calling_back(request.id, callbacks) as runner,
+            self._asking(request) as answer,
+        ):
             try:
                 in_time = await _settled(answer, timeout)
             except asyncio.CancelledError:
@@ -179,6 +201,8 @@ class WorkerHandle:
 
     async def unload(self, timeout: float | None = None) -> None:
         """See `Worker.unload`."""
+        for request_id in self._steps:  # such a call may wait for ever, perhaps for whoever asks for the unload
+            self._link.send(CancelRequest(target=request_id))
         with self._asking(UnloadRequest(id=self._next_id())) as answer:
             in_time = await _settled(answer, timeout)
         if not in_time:
@@ -202,9 +226,18 @@ class WorkerHandle:
         if not isinstance(reply, CallbackCall):
             if reply.id in self._answers:  # else nobody waits for it any more, or ever did
                 self._post(self._settle, reply)
-        elif reply.generation == self._spec.generation and (runner := self._callbacks.get(reply.id)):
+        elif reply.generation == self._spec.generation:
+            self._deliver_call(reply, size)
+
+    def _deliver_call(self, call: CallbackCall, size: int) -> None:
+        steps = self._steps.get(call.id)
+        if steps is not None and call.name == steps.keyword:
             self._callbacks_seen += 1
-            runner.put(reply, size)
+            if not steps.put(call, size):
+                self._post(self._link.kill, "it sent more steps than it was asked for")
+        elif runner := self._callbacks.get(call.id):
+            self._callbacks_seen += 1
+            runner.put(call, size)
 
     def ended(self, exit_: Exit) -> None:
         """See `Inbox.ended`."""
@@ -256,6 +289,18 @@ class WorkerHandle:
         finally:
             del self._answers[request.id]
             self._work_since.pop(request.id, None)
+
+    @contextlib.contextmanager
+    def _stepping(self, request_id: int, steps: Steps | None) -> Generator[None, None, None]:
+        if steps is None:
+            yield
+            return
+        self._steps[request_id] = steps
+        steps.begin(lambda count: self._link.send(TakenRequest(target=request_id, count=count)))
+        try:
+            yield
+        finally:
+            del self._steps[request_id]
 
     @contextlib.contextmanager
     def _calling_back(
@@ -419,6 +464,9 @@ class WorkerHandle:
 
 
 async def _settled(future: asyncio.Future[Any], timeout: float | None) -> bool:
-    """Whether the future is done within that many seconds; never cancels it."""
+    """Whether the future is done within that many seconds; cancelled itself, it cancels only a wait without end."""
+    if timeout is None:
+        await future  # a good deal cheaper than `asyncio.wait`
+        return True
     done, _ = await asyncio.wait({future}, timeout=timeout)
     return bool(done)

@@ -5,7 +5,7 @@ A new placement implements `Link`; everything else about a worker is in `handle`
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -45,6 +45,11 @@ class Link(Protocol):
     @property
     def pid(self) -> int | None:
         """The core's own process, or None."""
+        ...
+
+    @property
+    def model(self) -> Any:
+        """The loaded object itself where it is in this process, else None."""
         ...
 
     def send(self, request: Request) -> None:

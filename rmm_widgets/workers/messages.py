@@ -33,13 +33,19 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True, tag="load"):
 
 
 class CallRequest(msgspec.Struct, frozen=True, kw_only=True, tag="call"):
-    """Run a method; `callbacks` names the keyword arguments that were callables."""
+    """Run a method; `callbacks` names the keyword arguments that were callables.
+
+    Attributes:
+        steps: The keyword argument that gets a function for the call's steps; "" where they are the items of the
+            iterator that the method returns; None where nobody wants steps.
+    """
 
     id: int
     method: str
     args: list[Any]
     kwargs: dict[str, Any]
     callbacks: list[str]
+    steps: str | None = None
 
 
 class ProbeRequest(msgspec.Struct, frozen=True, kw_only=True, tag="probe"):
@@ -67,8 +73,15 @@ class CancelRequest(msgspec.Struct, frozen=True, kw_only=True, tag="cancel"):
     target: int | None
 
 
+class TakenRequest(msgspec.Struct, frozen=True, kw_only=True, tag="taken"):
+    """So many more steps of a call were taken. Has no reply."""
+
+    target: int
+    count: int
+
+
 WorkRequest = LoadRequest | CallRequest | ProbeRequest | ConfigRequest | UnloadRequest
-Request = WorkRequest | CancelRequest
+Request = WorkRequest | CancelRequest | TakenRequest
 
 
 class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +122,7 @@ class Busy(msgspec.Struct, frozen=True, kw_only=True, tag="busy"):
 
 
 class CallbackCall(msgspec.Struct, frozen=True, kw_only=True, tag="callback"):
-    """The model called the callback `name` of request `id`. Has no reply."""
+    """The model called the callback `name` of request `id`, or gave a step. Has no reply."""
 
     id: int
     generation: int

@@ -176,8 +176,10 @@ class _Nursery:
         self._thread.join(timeout)
 
     def end(self) -> None:
-        """Begin its end; its workers live on."""
+        """Begin its end, also while it imports; its workers live on."""
         self._ended = True
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
         self._wake()
 
     def left(self) -> None:
@@ -209,7 +211,7 @@ class _Nursery:
             with self._asking:
                 socket.send_fds(self._sock, [json.dumps(message).encode()], [order.connection, order.log])
                 answer = self._answer(_ANSWER)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self.end()
             raise NurseryLostError(str(error)) from None
         pid = answer.get("pid")
@@ -239,7 +241,7 @@ class _Nursery:
             answer = self._answer(PATIENCE)
             self._failure = str(answer.get("error", ""))
         except (OSError, ValueError) as error:
-            self._failure = f"{type(error).__name__}: {error}"
+            self._failure = "" if self._ended else f"{type(error).__name__}: {error}"
         self._ended = self._ended or bool(self._failure)
         self._ready.set()
         if process is not None:

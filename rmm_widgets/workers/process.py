@@ -35,7 +35,7 @@ from .frames import FrameError, FrameSocket, Limits
 from .handle import WorkerHandle
 from .link import Inbox, Unsent
 from .measure import process_memory
-from .messages import CancelRequest, OpenRequest, Request
+from .messages import CallRequest, CancelRequest, OpenRequest, ProbeRequest, Request, TakenRequest, UnloadRequest
 from .nursery import Forked, Nurseries, NurseryLostError, Order
 from .segments import KernelSegments, Notice, can_share
 
@@ -44,6 +44,8 @@ __all__ = ["start_process_worker"]
 _Tell = Callable[[OSError | None], None]
 
 _ATTEMPTS = 3
+_FEW, _SHORT = 32, 4096
+_NUMBERS = frozenset({type(None), bool, int, float})
 _DRAIN = 0.3
 """Seconds to read what a dead worker still sent, where one of its own children holds the socket open."""
 _MEMORY_AGE = 0.2
@@ -86,6 +88,7 @@ async def start_process_worker(
 
 class _ProcessLink:
     placement: Literal["process"] = "process"
+    model = None
 
     def __init__(self, spec: WorkerSpec, limits: Limits | None, nurseries: Nurseries | None) -> None:
         self._spec = spec
@@ -98,6 +101,9 @@ class _ProcessLink:
         self._weighed: tuple[float, int] = (-math.inf, 0)
         self._measured: psutil.Process | None = None
         self._outbox: queue.SimpleQueue[OpenRequest | Request | Notice | None] = queue.SimpleQueue()
+        self._order = threading.RLock()
+        self._queued = 0
+        """What the writer has not sent yet; requests keep their order."""
         self._ending = threading.Lock()
         self._reaped = False
         self._dead = threading.Event()
@@ -126,11 +132,32 @@ class _ProcessLink:
             raise error
 
     def send(self, request: Request) -> None:
-        self._outbox.put(request)
+        with self._order:
+            if self._queued == 0 and self._sent_now(request):
+                return
+            self._put(request)
+
+    def _put(self, item: OpenRequest | Request | Notice | None) -> None:
+        """Leave something to the writer."""
+        with self._order:
+            self._queued += 1
+            self._outbox.put(item)
+
+    def _sent_now(self, request: Request) -> bool:
+        """Whether a request was sent from here, which saves the way over another thread: only small ones are."""
+        if not _is_small(request):
+            return False
+        try:
+            header, buffers = wire.encode(request)
+            return not buffers and self._frames.send_now(header)
+        except OSError:
+            return True  # the worker is gone; the owning thread tells how
+        except Exception:  # noqa: BLE001 - the writer meets it again, and tells whoever asked
+            return False
 
     def close(self) -> None:
         self._asked = True
-        self._outbox.put(None)
+        self._put(None)
 
     def kill(self, why: str) -> None:
         with self._ending:
@@ -184,7 +211,7 @@ class _ProcessLink:
         remove_abandoned(tempfile.gettempdir())
         returncode = self._wait()
         threads[0].join(_DRAIN)
-        self._outbox.put(None)
+        self._put(None)
         self._frames.shut()
         for thread in threads:
             thread.join()
@@ -206,16 +233,17 @@ class _ProcessLink:
         limits = self._limits or Limits()
         frames = FrameSocket(kernel_end, limits)
         if can_share():
-            frames.segments = KernelSegments(limits.block, frames.notify, self._outbox.put)
+            frames.segments = KernelSegments(limits.block, frames.notify, self._put)
         return frames
 
     def _begin(self, log: IO[bytes], temporary: str) -> socket.socket:
-        """Start the process; this end of its socket."""
-        for _ in range(_ATTEMPTS):
+        """Start the process, as a copy where that can be; this end of its socket."""
+        for attempt in range(_ATTEMPTS):
             kernel_end, child_end = socket.socketpair()
             try:
                 with child_end:
-                    self._process = self._forked(child_end, log, temporary) or self._spawned(child_end, log, temporary)
+                    copy = self._forked(child_end, log, temporary) if attempt < _ATTEMPTS - 1 else None
+                    self._process = copy or self._spawned(child_end, log, temporary)
                 break
             except NurseryLostError:
                 kernel_end.close()
@@ -223,11 +251,11 @@ class _ProcessLink:
                 kernel_end.close()
                 raise
         else:
-            raise OSError("its nursery died again and again")
+            raise AssertionError  # the last attempt does without a nursery
         self.pid = self._process.pid
         with contextlib.suppress(psutil.Error):
             self._measured = psutil.Process(self.pid)
-        self._outbox.put(
+        self._put(
             OpenRequest(
                 loader=self._spec.loader,
                 model_id=self._spec.model_id,
@@ -302,7 +330,8 @@ class _ProcessLink:
     def _write(self) -> None:
         with contextlib.suppress(OSError):  # the worker is gone; the owning thread tells how
             while self._write_one():
-                pass
+                with self._order:
+                    self._queued -= 1
         self._frames.end_sending()
 
     def _write_one(self) -> bool:
@@ -316,11 +345,29 @@ class _ProcessLink:
             header, buffers = wire.encode(request)
             self._frames.check(header, buffers)
         except Exception as error:  # noqa: BLE001 - a user's values may raise anything; whoever asked is told
-            if not isinstance(request, OpenRequest | CancelRequest):
+            if not isinstance(request, OpenRequest | CancelRequest | TakenRequest):
                 self._inbox.deliver(Unsent(request.id, error))
             return True
         self._frames.send(header, buffers)
         return True
+
+
+def _is_small(request: Request) -> bool:
+    """Whether a request is encoded and sent in no time."""
+    match request:
+        case CallRequest():
+            values = [*request.args, *request.kwargs.values()]
+            return len(values) <= _FEW and all(map(_is_short, values))
+        case CancelRequest() | ProbeRequest() | TakenRequest() | UnloadRequest():
+            return True
+        case _:
+            return False
+
+
+def _is_short(value: object) -> bool:
+    if type(value) is list:
+        return len(value) <= _FEW and all(type(item) is str and len(item) <= _SHORT for item in value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return type(value) in _NUMBERS or (type(value) is str and len(value) <= _SHORT)
 
 
 def _kill_group(pid: int) -> None:

@@ -218,10 +218,7 @@ class KernelSegments:
     def close(self) -> None:
         """See `Segments.close`."""
         with self._lock:
-            for segments in (self._arguments, self._results):
-                for segment in segments.values():
-                    segment.close()
-                segments.clear()
+            _close_all(self._arguments, self._results)
 
 
 class WorkerSegments:
@@ -308,7 +305,9 @@ class WorkerSegments:
         return notices
 
     def close(self) -> None:
-        """Nothing: the memory goes with the process."""
+        """See `Segments.close`."""
+        with self._changed:
+            _close_all(self._arguments, self._results)
 
 
 def can_share() -> bool:
@@ -333,6 +332,13 @@ def _sealed_memory(size: int) -> int:
 def _smallest_free(segments: dict[int, _Segment], size: int) -> _Segment | None:
     fitting = [segment for segment in segments.values() if segment.free and segment.size >= size]
     return min(fitting, key=lambda segment: segment.size, default=None)
+
+
+def _close_all(*all_segments: dict[int, _Segment]) -> None:
+    for segments in all_segments:
+        for segment in segments.values():
+            segment.close()
+        segments.clear()
 
 
 def _drop_free(segments: dict[int, _Segment]) -> list[Notice]:

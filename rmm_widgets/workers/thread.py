@@ -10,25 +10,33 @@ import asyncio
 import ctypes
 import gc
 import threading
-from typing import Literal
+from typing import Any, Literal
 
 from ..loading.servable import Servable
 from .api import Exit, Worker, WorkerSpec
 from .core import WorkerCore
 from .handle import WorkerHandle
 from .link import Inbox
-from .messages import Request
+from .messages import Reply, Request
 
 __all__ = ["start_thread_worker"]
 
 _ABANDON_AFTER = 0.5
+_turn = threading.Lock()
 
 
-async def start_thread_worker(spec: WorkerSpec, servable: Servable) -> Worker:
-    """Start a worker that runs `servable` in a thread of this process; `spec.loader` is not used."""
+async def start_thread_worker(spec: WorkerSpec, servable: Servable, *, alone: bool = False) -> Worker:
+    """Start a worker that runs `servable` in a thread of this process; `spec.loader` is not used.
+
+    Args:
+        spec: What it is for.
+        servable: The model, not loaded yet.
+        alone: Load it only while no other load with `alone` runs in this process: libraries change global state
+            while they load, such as the default type of numbers. One that was given up counts until it ends.
+    """
     link = _ThreadLink()
     worker = WorkerHandle(spec, link)
-    link.start(servable, worker, spec)
+    link.start(servable, worker, spec, _turn if alone else None)
     return worker
 
 
@@ -42,10 +50,18 @@ class _ThreadLink:
         self._killed = ""
         self._lane_ended = False
 
-    def start(self, servable: Servable, inbox: Inbox, spec: WorkerSpec) -> None:
+    @property
+    def model(self) -> Any:
+        return self._core.model
+
+    def start(self, servable: Servable, inbox: Inbox, spec: WorkerSpec, turn: threading.Lock | None) -> None:
         self._inbox = inbox
-        self._core = WorkerCore(lambda: servable, inbox.deliver, generation=spec.generation)
+        self._core = WorkerCore(lambda: servable, self._emit, generation=spec.generation, turn=turn)
         threading.Thread(target=self._run, name=f"rmm-model-{spec.model_id}", daemon=True).start()
+
+    def _emit(self, reply: Reply) -> int:
+        self._inbox.deliver(reply)
+        return 0
 
     def _run(self) -> None:
         self._core.run()

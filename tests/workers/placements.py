@@ -15,7 +15,7 @@ from .servables import make
 
 __all__ = ["LIGHT", "OWN_PROCESS", "PLACEMENTS", "Placement"]
 
-LIGHT = ("decimal",)
+LIGHT = ("colorsys",)
 """What the nursery of these tests imports: hardly anything."""
 
 

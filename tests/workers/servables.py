@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,75 @@ class Gadget:
             except Exception:  # as a careless library would
                 continue
             time.sleep(0.005)
+
+    def texts(self, count: int, on_token: Callable[[str], None], fail_at: int = -1) -> str:
+        for number in range(count):
+            if number == fail_at:
+                raise ValueError("no more words")
+            on_token(f"word{number}")
+            self.log.append(number)
+        return "all"
+
+    def generate(self, count: int) -> Generator[int, None, str]:
+        try:
+            for number in range(count):
+                self.log.append(number)
+                yield number
+        finally:
+            self.log.append("closed")
+        return "generated"
+
+    def pictures(self, count: int, megabytes: int, on_step: Callable[[Any], None]) -> int:
+        import numpy as np
+
+        for number in range(count):
+            on_step(np.full(megabytes * MIB, number, np.uint8))
+            self.log.append(number)
+        return count
+
+    def noted(self) -> list[Any]:
+        return self.log
+
+    def remember(self, array: Any) -> int:
+        self.log.append(array)
+        return len(self.log)
+
+    def remembered(self) -> list[int]:
+        return [int(array.max()) for array in self.log]
+
+    def forget(self) -> None:
+        self.log.clear()
+
+    def make_array(self, size: int, value: int) -> Any:
+        import numpy as np
+
+        return np.full(size, value, np.uint8)
+
+    def total(self, array: Any) -> int:
+        return int(array.sum(dtype="u8"))
+
+    def overwrite(self, array: Any) -> Any:
+        array += 1
+        return array
+
+    def random_numbers(self) -> list[Any]:
+        import random
+
+        import numpy as np
+
+        return [random.random(), np.random.random(), os.urandom(4)]
+
+    def descriptors(self) -> dict[str, str]:
+        names = {n: Path(f"/proc/self/fd/{n}") for n in _open_descriptors() if n > 2}
+        return {str(n): str(path.readlink()) for n, path in names.items() if path.is_symlink()}
+
+    def spam_steps(self, count: int, on_step: Callable[..., None]) -> None:
+        """Steps that nobody asked for, as only a hostile worker sends them."""
+        core = on_step.func.__self__  # type: ignore[attr-defined]
+        for number in range(count):
+            core._running.flow.taken(100)
+            on_step(number)
+        time.sleep(LONG)
 
     def keep(self, callback: Callable[..., None]) -> None:
         self.kept = callback

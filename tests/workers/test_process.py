@@ -31,10 +31,11 @@ from rmm_widgets.errors import (
 from rmm_widgets.workers.api import Worker
 from rmm_widgets.workers.folders import WorkerFolder, remove_abandoned
 from rmm_widgets.workers.frames import Limits
+from rmm_widgets.workers.nursery import Nurseries
 from rmm_widgets.workers.process import start_process_worker
 
 from .conftest import Runtime, Start, spec_for
-from .placements import OWN_PROCESS, PLACEMENTS, Placement
+from .placements import LIGHT, OWN_PROCESS, PLACEMENTS, Placement
 from .test_conformance import begun, until
 
 MIB = 1 << 20
@@ -357,13 +358,18 @@ def mode(path: Path) -> int:
     return path.stat().st_mode
 
 
+def connection(facts: dict[str, Any]) -> int:
+    """The descriptor of a worker's socket, the only one that it has beside the standard ones."""
+    return int(facts["argv"][1])
+
+
 def leave_behind(folder: Path) -> None:
     folder.mkdir()
     (folder / "file").write_bytes(b"x")
 
 
 async def test_S21_the_environment_of_a_worker(
-    runtime: Runtime, log: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    runtime: Runtime, placement: Placement, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secrets = {
         "HF_TOKEN": "hf_canary1",
@@ -376,7 +382,8 @@ async def test_S21_the_environment_of_a_worker(
     harmless = {"HARMLESS": "kept", "TOKENIZERS_PARALLELISM": "false"}
     for name, value in {**secrets, **harmless, "HF_HUB_OFFLINE": "0", "MPLBACKEND": "module://nowhere"}.items():
         monkeypatch.setenv(name, value)
-    worker = await start_process_worker(spec_for({}, log))
+    nurseries = Nurseries()
+    worker = await placement.start(spec_for({}, log), nurseries)
     await worker.load(60)
     facts = await worker.call("facts", (), {})
     raw = text_of(f"/proc/{worker.pid}/environ") + text_of(f"/proc/{worker.pid}/cmdline")
@@ -392,11 +399,13 @@ async def test_S21_the_environment_of_a_worker(
     assert facts["mode"] == 0o700
     assert facts["session"] == facts["pid"] == worker.pid
     assert facts["inheritable"] == []
+    assert list(await worker.call("descriptors", (), {})) == [str(connection(facts))]
     assert {entry for entry in sys.path if entry} <= set(facts["python"])
     temporary = Path(facts["temporary"])
     assert temporary.name.startswith("rmm-worker-")
     leave_behind(temporary / "folder")
     await worker.stop()
+    await asyncio.to_thread(nurseries.close)
     assert not exists(temporary)
     assert mode(log) & 0o077 == 0
 
@@ -471,21 +480,22 @@ async def test_a_cancelled_start_leaves_nothing(
 KERNEL = """
 import asyncio, os, sys, time
 from rmm_widgets.workers.api import WorkerSpec
+from rmm_widgets.workers.nursery import Nurseries
 from rmm_widgets.workers.process import start_process_worker
 
 async def main():
-    workers = []
+    workers, nurseries = [], Nurseries()
     for what in ("well", "well", "hold_asleep", "well"):
         loader = "python:tests.workers.servables:make"
-        spec = WorkerSpec(model_id="m", model_type="t", generation=1, path="", loader=loader)
-        worker = await start_process_worker(spec)
+        spec = WorkerSpec(model_id="m", model_type="t", generation=1, path="", loader=loader, preload=PRELOAD)
+        worker = await start_process_worker(spec, nurseries=nurseries)
         await worker.load(60)
         workers.append(worker)
         if what != "well":
             task = asyncio.create_task(worker.call("do", (what,), {}))
     os.kill(workers[-1].pid, 19)
     await asyncio.sleep(0.3)
-    print(*(worker.pid for worker in workers), flush=True)
+    print(*(worker.pid for worker in workers), *nurseries.pids(), flush=True)
     await asyncio.sleep(1000)
 
 asyncio.run(main())
@@ -493,9 +503,10 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_L16_workers_end_with_the_kernel(no_leaks: None, tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize("preload", [(), LIGHT], ids=["anew", "forked"])
+def test_L16_workers_end_with_the_kernel(no_leaks: None, tmp_path: Path, number: int, preload: tuple[str, ...]) -> None:
     kernel = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(KERNEL)],
+        [sys.executable, "-c", f"PRELOAD = {preload!r}\n" + textwrap.dedent(KERNEL)],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
@@ -503,7 +514,7 @@ def test_L16_workers_end_with_the_kernel(no_leaks: None, tmp_path: Path, number:
     assert kernel.stdout
     with kernel.stdout:
         pids = [int(pid) for pid in kernel.stdout.readline().split()]
-    assert len(pids) == 4
+    assert len(pids) == 4 + bool(preload)
     assert all(alive(pid) for pid in pids)
     kernel.send_signal(number)
     deadline = time.monotonic() + 2
@@ -541,7 +552,7 @@ def test_L16_many_kernels_that_die(no_leaks: None, tmp_path: Path) -> None:
     for number in range(50):
         folder = tmp_path / str(number)
         folder.mkdir()
-        test_L16_workers_end_with_the_kernel(None, folder, signal.SIGKILL)
+        test_L16_workers_end_with_the_kernel(None, folder, signal.SIGKILL, LIGHT if number % 2 else ())
 
 
 # Values
