@@ -451,6 +451,8 @@ class Resident:
     @property
     def model(self) -> Any:
         """The object itself in the kernel, a proxy for it elsewhere."""
+        if self._entry.placement == "kernel" and self._entry.model is not None:
+            return self._entry.model  # a custom model is the user's own object, whatever it is doing
         worker = self._entry.worker
         own = worker.model if worker is not None and worker.spec.generation == self._generation else None
         return RemoteModel(self) if own is None else own
