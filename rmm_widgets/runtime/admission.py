@@ -289,7 +289,8 @@ class Admission:
         moved = asyncio.Event()
         self._engine.subscribe(moved.set)
         try:
-            await asyncio.wait_for(moved.wait(), min(seconds, _PATIENCE))
+            async with asyncio.timeout(min(seconds, _PATIENCE)):  # Python 3.11's wait_for can lose a cancel
+                await moved.wait()
         except TimeoutError:
             pass
         finally:
