@@ -51,4 +51,10 @@ def test_no_seconds(text: str) -> None:
 
 
 def test_text() -> None:
-    assert [bytes_text(n) for n in (0, 999, 1000, 12_345_678, 10**12)] == ["0 B", "999 B", "1.0 kB", "12.3 MB", "1.0 TB"]
+    assert [bytes_text(n) for n in (0, 999, 1000, 12_345_678, 10**12)] == [
+        "0 B",
+        "999 B",
+        "1.0 kB",
+        "12.3 MB",
+        "1.0 TB",
+    ]

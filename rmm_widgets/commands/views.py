@@ -300,17 +300,15 @@ def newer_commit_text(info: ModelInfo) -> str:
     )
 
 
-def statistics_table(statistics: Statistics, budget: int | None) -> Table:
-    """The counts and sums, and the memory that models may have."""
+def statistics_table(statistics: Statistics, budget: int | None = None) -> Table:
+    """The counts and sums, and the memory that models may have where that is limited."""
     sizes = {"total_memory_usage", "total_bytes_downloaded"}
     rows = tuple(
         (name.replace("_", " "), size(value) if name in sizes else str(value))
         for name, value in ((name, getattr(statistics, name)) for name in statistics.__struct_fields__)
     )
-    return Table(
-        columns=(Column("what"), Column("value", "right")),
-        rows=(*rows, ("memory budget", size(budget) if budget else "none")),
-    )
+    limit = (("memory budget", size(budget)),) if budget else ()
+    return Table(columns=(Column("what"), Column("value", "right")), rows=(*rows, *limit))
 
 
 def events_table(events: Sequence[ModelEvent]) -> Table:
