@@ -113,7 +113,6 @@ class ManagerReading:
             queued_loads=picture.queued_loads,
             failed_downloads=picture.failed_downloads,
             total_bytes_downloaded=picture.bytes_downloaded,
-            memory_budget=self._engine.settings.memory_budget,
         )
 
     def get_state(self) -> ManagerState:

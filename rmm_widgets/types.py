@@ -273,7 +273,6 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         total_memory_usage: Bytes that the models' processes take, measured now; what they share counts once.
             Models in the kernel cannot be told apart from it and count nothing.
-        memory_budget: The manager's setting, None for no limit.
     """
 
     total_models: int = 0
@@ -286,7 +285,6 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     queued_loads: int = 0
     failed_downloads: int = 0
     total_bytes_downloaded: int = 0
-    memory_budget: int | None = None
 
 
 class HubModel(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ def _status(context: Context, *, model_id: str | None, files: bool = False) -> C
         description = manager.describe(model_id)
         return CommandResult(description, status_table([description], places))
     models = manager.describe_all()
-    document = status_table(models, places, caption=_sentence(manager.get_statistics()))
+    document = status_table(models, places, caption=_sentence(manager.get_statistics(), manager.memory_budget))
     return CommandResult(Listing(models, document), document)
 
 
@@ -34,18 +34,18 @@ def _files(context: Context, model_id: str | None) -> CommandResult:
     return CommandResult(Listing(found, document), document)
 
 
-def _sentence(statistics: Statistics) -> str:
-    budget = f" of {size(statistics.memory_budget)}" if statistics.memory_budget else ""
+def _sentence(statistics: Statistics, budget: int | None) -> str:
+    of = f" of {size(budget)}" if budget else ""
     return (
         f"{statistics.total_models} models, {statistics.downloaded_models} on disk, "
-        f"{statistics.loaded_models} loaded ({size(statistics.total_memory_usage)}{budget}), "
+        f"{statistics.loaded_models} loaded ({size(statistics.total_memory_usage)}{of}), "
         f"{statistics.active_downloads} downloading, {statistics.queued_downloads} queued"
     )
 
 
 def _stats(context: Context) -> CommandResult:
     statistics = context.manager.get_statistics()
-    return CommandResult(statistics, statistics_table(statistics))
+    return CommandResult(statistics, statistics_table(statistics, context.manager.memory_budget))
 
 
 def _events(context: Context, *, model_id: str | None, limit: int | None) -> CommandResult:

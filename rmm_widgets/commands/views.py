@@ -338,16 +338,15 @@ def newer_commit_text(info: ModelInfo) -> str:
     )
 
 
-def statistics_table(statistics: Statistics) -> Table:
-    """The counts and sums."""
-    sizes = {"total_memory_usage", "memory_budget", "total_bytes_downloaded"}
-    return Table(
-        columns=(Column("what"), Column("value", "right")),
-        rows=tuple(
-            (name.replace("_", " "), size(value or 0) if name in sizes else str(value))
-            for name, value in ((name, getattr(statistics, name)) for name in statistics.__struct_fields__)
-        ),
+def statistics_table(statistics: Statistics, budget: int | None = None) -> Table:
+    """The counts and sums, and the memory that models may have where that is limited."""
+    sizes = {"total_memory_usage", "total_bytes_downloaded"}
+    rows = tuple(
+        (name.replace("_", " "), size(value) if name in sizes else str(value))
+        for name, value in ((name, getattr(statistics, name)) for name in statistics.__struct_fields__)
     )
+    limit = (("memory budget", size(budget)),) if budget else ()
+    return Table(columns=(Column("what"), Column("value", "right")), rows=(*rows, *limit))
 
 
 def events_table(events: Sequence[ModelEvent]) -> Table:

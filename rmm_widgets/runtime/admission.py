@@ -41,6 +41,9 @@ _PATIENCE = 5.0
 """Seconds after which a load that waits looks again: other programs come and go, too."""
 _GPU_CONTEXT = 512 << 20
 """Bytes on a GPU that a process takes beside its model: context, kernels, work space."""
+_FIRST_GPU = "cuda:0"
+_ON_TORCH = frozenset({"torch", "transformers", "sentence-transformers", "diffusers"})
+"""Libraries whose loaders take the first GPU, where there is one and nobody says otherwise."""
 _NOISE = 32 << 20
 """Bytes by which the kernel may grow beside a load into it; less says nothing of the model."""
 
@@ -150,7 +153,7 @@ class Admission:
     async def _order(self, entry: Entry, loader: str, folder: Path | None, *, in_kernel: bool) -> Order:
         from ..loading.estimate import corrected
 
-        device = _gpu(entry)
+        device = await self._gpu(entry, loader, in_kernel=in_kernel)
         kind = Kind(loader, "kernel" if in_kernel else "process", "cuda" if device else "cpu")
         history = alike(entry.measured, kind)
         estimate = await self._estimate(entry, loader, folder) if folder else None
@@ -166,6 +169,23 @@ class Admission:
         model = better.weights + better.working
         need = {RAM: better.libraries, device: model} if device else {RAM: better.total}
         return Order(entry, kind, device, estimate.total, need)
+
+    async def _gpu(self, entry: Entry, loader: str, *, in_kernel: bool) -> str | None:
+        """The GPU that a load will use, as `workers.gpus` names it; None for main memory."""
+        asked = entry.options.device
+        if entry.live_config.get("force_cpu") or entry.custom:
+            return None
+        if asked is not None:
+            return (_FIRST_GPU if asked == "cuda" else asked) if asked.startswith("cuda") else None
+        from ..loading.loaders import get_loader
+
+        read = self._engine.settings.read_machine
+
+        def look() -> str | None:
+            on_torch = get_loader(loader, model_id=entry.info.model_id).library in _ON_TORCH
+            return _FIRST_GPU if on_torch and _FIRST_GPU in read(devices=True, in_kernel=in_kernel).devices else None
+
+        return await self._engine.in_thread(look, "gpus")
 
     async def _estimate(self, entry: Entry, loader: str, folder: Path) -> MemoryEstimate | None:
         from ..loading.loaders import get_loader
@@ -289,7 +309,8 @@ class Admission:
         moved = asyncio.Event()
         self._engine.subscribe(moved.set)
         try:
-            await asyncio.wait_for(moved.wait(), min(seconds, _PATIENCE))
+            async with asyncio.timeout(min(seconds, _PATIENCE)):  # Python 3.11's wait_for can lose a cancel
+                await moved.wait()
         except TimeoutError:
             pass
         finally:
@@ -307,11 +328,3 @@ class Admission:
         if grown is not None:
             entry.measured = freeze(grown)
             self._engine.on_measured(entry)
-
-
-def _gpu(entry: Entry) -> str | None:
-    """The GPU that a load was asked for, as `workers.gpus` names it; None for main memory and the loader's choice."""
-    device = entry.options.device or ""
-    if not device.startswith("cuda") or entry.live_config.get("force_cpu"):
-        return None
-    return "cuda:0" if device == "cuda" else device

@@ -112,7 +112,8 @@ class Memory:
                     self.unload(entry, action="idle", idle_seconds=round(idle, 1))
             wait = min((seconds for _, seconds in left if seconds > 0), default=math.inf)
             try:
-                await asyncio.wait_for(self._changed.wait(), None if math.isinf(wait) else wait)
+                async with asyncio.timeout(None if math.isinf(wait) else wait):
+                    await self._changed.wait()
             except TimeoutError:
                 pass
 

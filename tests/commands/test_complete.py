@@ -19,7 +19,7 @@ IDS = ("bert", "bart-large", "has space", "clip")
         (" download bert b", "b", ["bart-large"]),
         (" info bert ", "", []),
         (" load bert --w", "--w", ["--wait"]),
-        (" load bert --wait --", "--", ["--as", "--device", "--in-kernel", "--loader"]),
+        (" load bert --wait --", "--", ["--as", "--device", "--in-kernel", "--keep-alive", "--loader"]),
         (" search x --type c", "c", ["caption_generator", "classification_model"]),
         (" load bert --as ", "", []),
         (" help lo", "lo", ["load"]),

@@ -35,6 +35,7 @@ def test_positional_words_and_options_in_any_order() -> None:
         "in_kernel": False,
         "device": None,
         "loader": None,
+        "keep_alive": None,
         "wait": True,
     }
     assert values("load bert threads=2 mode=fast --wait --as bert_model") == expected

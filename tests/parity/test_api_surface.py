@@ -330,8 +330,6 @@ LATER: list[Ask] = [
     lambda m: m.sync(),
     lambda m: m.load_model("hub", isolation="ray"),
     lambda m: setattr(m, "isolation", "ray"),
-    lambda m: setattr(m, "memory_budget", 1 << 30),
-    lambda m: setattr(m, "keep_alive", 60.0),
 ]
 
 

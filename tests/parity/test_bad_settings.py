@@ -23,6 +23,8 @@ BAD_SETTINGS: list[tuple[str, Any]] = [
         for name in ("download_timeout", "load_timeout", "stall_timeout", "health_interval", "cleanup_interval")
         for bad in (0, -1, "5")
     ),
+    *(("memory_budget", bad) for bad in (0, -1, 1.5, True, "", "much", "8 GBB", ("8GB",))),
+    *(("keep_alive", bad) for bad in (0, -1, "5", True, float("nan"))),
     *((name, None) for name in ("stall_timeout", "health_interval", "cleanup_interval")),
     *((name, "yes") for name in ("enable_auto_download", "enable_auto_load")),
     *(("isolation", bad) for bad in ("", "nowhere", None, 5)),

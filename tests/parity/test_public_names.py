@@ -27,7 +27,7 @@ MANAGER = {
     "pause_download": "(self, model_id)",
     "resume_download": "(self, model_id)",
     "get_download_progress": "(self, model_id)",
-    "load_model": "(self, model_id, config=None, *, isolation=None, device=None, loader=None)",
+    "load_model": "(self, model_id, config=None, *, isolation=None, device=None, loader=None, keep_alive=None)",
     "cancel_load": "(self, model_id)",
     "unload_model": "(self, model_id)",
     "use": "(self, model_id)",
