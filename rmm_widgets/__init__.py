@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from .notebook.widgets import DownloadProgress, HealthBadge, ModelManagerPanel
     from .runtime.entry import ModelDescription
     from .runtime.job import Job
+    from .story.records import Story, StoryLine
     from .types import (
         HubModel,
         ManagerState,
@@ -133,6 +134,8 @@ __all__ = [
     "RepositoryUsage",
     "RevisionNotFoundError",
     "Statistics",
+    "Story",
+    "StoryLine",
     "UnsafeModelError",
     "UnsupportedModelError",
     "UpdateOffer",
@@ -158,6 +161,8 @@ _ELSEWHERE = {
     "ProbeRecord": ".health",
     "PruneReport": ".disk_records",
     "PrunedFile": ".disk_records",
+    "Story": ".story.records",
+    "StoryLine": ".story.records",
     "RepositoryUsage": ".disk_records",
     "VerifyReport": ".file_records",
     "get_manager": ".default_manager",

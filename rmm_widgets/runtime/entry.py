@@ -169,6 +169,8 @@ class Entry:
     device: str = ""
     placement: str = ""
     memory_bytes: int = 0
+    load_seconds: float = 0.0
+    """What the last load took, without the wait for its turn."""
     loaded_at: datetime | None = None
     last_used: datetime | None = None
 

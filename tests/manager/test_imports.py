@@ -13,7 +13,7 @@ import rmm_widgets
 PACKAGE = Path(rmm_widgets.__file__).parent
 
 LAYERS: list[set[str]] = [
-    {"errors", "names", "types", "disk_records", "file_records"},
+    {"errors", "names", "types", "disk_records", "file_records", "quantities"},
     {"lifecycle", "base_model"},
     {"registry"},
     {"downloads"},
@@ -22,6 +22,7 @@ LAYERS: list[set[str]] = [
     {"workers"},
     {"health"},
     {"runtime"},
+    {"story"},
     {"manager_reading", "manager_settings"},
     {"manager_lifetime"},
     {"manager_files"},
