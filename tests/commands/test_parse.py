@@ -34,6 +34,7 @@ def test_positional_words_and_options_in_any_order() -> None:
         "bind_as": "bert_model",
         "in_kernel": False,
         "device": None,
+        "restart": False,
         "wait": True,
     }
     assert values("load bert threads=2 mode=fast --wait --as bert_model") == expected
