@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from .runtime.entry import ModelDescription
     from .runtime.job import Job
     from .safety_records import Finding, SafetyReport
+    from .story.records import Story, StoryLine
     from .types import (
         HubModel,
         ManagerState,
@@ -148,6 +149,8 @@ __all__ = [
     "RevisionNotFoundError",
     "SafetyReport",
     "Statistics",
+    "Story",
+    "StoryLine",
     "UnsafeModelError",
     "UnsupportedModelError",
     "UpdateOffer",
@@ -179,6 +182,8 @@ _ELSEWHERE = {
     "ProbeRecord": ".health",
     "PruneReport": ".disk_records",
     "PrunedFile": ".disk_records",
+    "Story": ".story.records",
+    "StoryLine": ".story.records",
     "RepositoryUsage": ".disk_records",
     "SafetyReport": ".safety_records",
     "VerifyReport": ".file_records",

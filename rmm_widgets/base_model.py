@@ -13,7 +13,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .errors import ModelNotAvailableError
-from .types import InstanceState, ModelCapabilities, ModelHealth, ModelInstance, ModelStatus, ModelType, freeze
+from .types import (
+    InstanceState,
+    ModelCapabilities,
+    ModelHealth,
+    ModelInstance,
+    ModelStatus,
+    ModelStream,
+    ModelType,
+    freeze,
+)
 
 __all__ = ["BaseModel"]
 
@@ -252,6 +261,12 @@ class _OwnView:
     async def acall(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Any:
         result = self.call(method, args, kwargs, timeout)
         return await result if hasattr(result, "__await__") else result
+
+    def stream(
+        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], callback: str | None, timeout: float | None
+    ) -> ModelStream:
+        del method, args, kwargs, callback, timeout
+        raise TypeError("a view of a model without a manager has no streams; load the model through a manager")
 
     @property
     def model(self) -> Any:

@@ -23,6 +23,7 @@ from .manager_settings import check_isolation, check_keep_alive, check_restart
 from .runtime.entry import CustomSource, Entry, Isolation, LoadOptions
 from .runtime.job import Job
 from .runtime.loader_choice import check_loader
+from .story.records import Story
 from .types import (
     HubModel,
     ModelEvent,
@@ -35,6 +36,9 @@ from .types import (
 )
 
 __all__ = ["ModelManager"]
+
+EVENTS_OF_A_STORY = 2000
+"""Events of a model that its story is told from, progress reports not counted."""
 
 T = TypeVar("T")
 EventHandler = Callable[[ModelEvent], object]
@@ -383,6 +387,37 @@ class ModelManager(ManagerDownloads, ManagerSafety, ManagerReading):
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
             raise ValueError(f"limit is {limit!r}; it must be a whole number, 0 or more")
         return self._run(self._registrar.history.events(model_id, limit))
+
+    def get_story(self, model_id: str, *, limit: int = 100) -> Story:
+        """What happened to a model, also in earlier kernels, how it is now, and what to do next.
+
+        Args:
+            limit: Lines at most; the oldest are left out.
+
+        Raises:
+            ModelNotRegisteredError: The id is unknown, and nothing is known to have happened under it.
+            ValueError: `limit` is no whole number, or below 1.
+        """
+        from .story.telling import tell
+
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+            raise ValueError(f"limit is {limit!r}; it must be a whole number, 1 or more")
+        if not isinstance(model_id, str):
+            raise self._engine.unknown(model_id)
+        events: list[ModelEvent] = self._run(self._registrar.history.kept(model_id, EVENTS_OF_A_STORY))
+        description = self._description(model_id)
+        if description is None and not events:
+            raise self._engine.unknown(model_id)
+        return tell(model_id, events, description, limit=limit)
+
+    def explain(self, model_id: str, *, limit: int = 100) -> str:
+        """The same as text: a line for each thing that happened, then how the model is now and what to do next.
+
+        Raises:
+            ModelNotRegisteredError: The id is unknown, and nothing is known to have happened under it.
+            ValueError: `limit` is no whole number, or below 1.
+        """
+        return str(self.get_story(model_id, limit=limit))
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback()` on every change, on the runtime's thread: it must return at once.

@@ -109,6 +109,20 @@ def test_L11_slow_against_its_own_baseline() -> None:
     assert healths(*[ok(0.001)] * 5, *[ok(0.06)] * 3)[-1] is DEGRADED
 
 
+def test_every_change_tells_why_also_for_the_better() -> None:
+    def reason(*observations: Observation) -> str:
+        before, after = watch(*observations)[-2:]
+        assert before.health is not after.health
+        return after.reason_since(before, observations[-1])
+
+    assert watch(ok(0.25))[0].reason_since(HealthTracker(), ok(0.25)) == "its first answer came in 0.25 s"
+    assert reason(ok(), MISS, MISS, MISS) == "no answer to the last 3 probes"
+    assert reason(ok(), *[MISS] * 5, ok(0.25)) == "it answers again after 5 missed probes, in 0.25 s"
+    assert reason(ok(), seen(Outcome.FAILED), ok(0.25)) == "it answers again, in 0.25 s"
+    assert reason(ok(), seen(Outcome.DEGRADED), ok(0.25)) == "it answers as it usually does, in 0.25 s"
+    assert reason(ok(), *DOWN_AND_UP * 2, *[ok()] * 25) == "it has been stable for 5 minutes"
+
+
 def test_L11_always_slow_is_how_this_model_is() -> None:
     assert set(healths(*[ok(3.0)] * 20)) == {HEALTHY}
 
@@ -227,8 +241,9 @@ def test_L11_thousand_random_patterns_against_the_reference() -> None:
         tracker = HealthTracker()
         judged: list[ModelHealth] = []
         for each in history:
-            tracker = tracker.observe(each)
+            before, tracker = tracker, tracker.observe(each)
             judged.append(tracker.health)
+            assert before.health is tracker.health or tracker.reason_since(before, each)
             assert bool(tracker.reason) == (tracker.health in {DEGRADED, UNHEALTHY})
         assert judged == reference(history), history
         met |= set(judged)

@@ -60,5 +60,7 @@ def _positional(
     # A word with a blank or a quote would need quoting, which the completer cannot add.
     taken = set(given)
     return (
-        [each for each in model_ids if each not in taken and each.split() == [each]] if current.kind == "model" else ()
+        [each for each in model_ids if each not in taken and each.split() == [each]]
+        if current.kind in {"model", "past_model"}
+        else ()
     )

@@ -1,4 +1,4 @@
-"""Commands that look at the whole: status, stats, events, help."""
+"""Commands that look at the whole: status, stats, events, why, help."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from ..types import Statistics
 from .parse import suggestions
 from .render import Column, Message, Table, size
 from .spec import Argument, Command, CommandResult, Context, Listing
-from .views import events_table, file_progress_table, statistics_table, status_table
+from .views import events_table, file_progress_table, statistics_table, status_table, story_table
 from .waiting import wait_for
 
 __all__ = ["COMMANDS", "command_help"]
+
+STORY_LINES = 40
 
 
 def _status(context: Context, *, model_id: str | None, files: bool = False) -> CommandResult:
@@ -52,6 +54,11 @@ def _events(context: Context, *, model_id: str | None, limit: int | None) -> Com
     events = context.manager.events(model_id, limit=limit or 100)
     document = events_table(events)
     return CommandResult(Listing(events, document), document)
+
+
+def _why(context: Context, *, model_id: str, limit: int | None) -> CommandResult:
+    story = context.manager.get_story(model_id, limit=limit or STORY_LINES)
+    return CommandResult(story, story_table(story))
 
 
 def _help(context: Context, *, command: str | None) -> CommandResult:
@@ -98,8 +105,24 @@ COMMANDS = (
         help="Show what happened, also in earlier kernels",
         run=_events,
         arguments=(
-            Argument(name="id", target="model_id", required=False, help="one model only, also one that is gone"),
+            Argument(
+                name="id",
+                target="model_id",
+                kind="past_model",
+                required=False,
+                help="one model only, also one that is gone",
+            ),
             Argument(name="--limit", kind="integer", help="how many at most (100)"),
+        ),
+        as_json=True,
+    ),
+    Command(
+        name="why",
+        help="Tell in plain sentences what happened to a model and what to do next",
+        run=_why,
+        arguments=(
+            Argument(name="id", target="model_id", kind="past_model", help="the model, also one that is gone"),
+            Argument(name="--limit", kind="integer", help=f"how many lines at most, the newest ({STORY_LINES})"),
         ),
         as_json=True,
     ),

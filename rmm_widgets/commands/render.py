@@ -1,6 +1,6 @@
 """Documents, and how they look as plain text and as HTML.
 
-A document is a table or a message, made of ready strings; `views` makes them from records.
+A document is a table, a message or a chart, made of ready strings; `views` makes them from records.
 Nothing here knows a model. Whatever the strings hold stays text: HTML is escaped, control
 characters (terminal escapes, bidirectional overrides) become a visible replacement.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import io
 import unicodedata
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -19,7 +20,20 @@ from ..quantities import bytes_text
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["Column", "Document", "Message", "Table", "environment", "printable", "size", "to_html", "to_text"]
+__all__ = [
+    "Bar",
+    "Chart",
+    "Column",
+    "Document",
+    "Message",
+    "Table",
+    "environment",
+    "printable",
+    "size",
+    "sparkline",
+    "to_html",
+    "to_text",
+]
 
 SHOWN_ROWS = 200
 """Rows of a table that HTML shows; the rest is counted, so that a large listing does not bloat a notebook."""
@@ -47,7 +61,40 @@ class Message(msgspec.Struct, frozen=True):
     text: str
 
 
-Document = Table | Message
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
+    """One value of a chart: its height from 0 to 1, what it means, and what it says where somebody points at it."""
+
+    tone: Literal["good", "warn", "bad", "idle"]
+    height: float = 0.0
+    label: str = ""
+
+
+class Chart(msgspec.Struct, frozen=True, kw_only=True):
+    """A sentence with a row of bars below it, the newest last."""
+
+    text: str
+    bars: tuple[Bar, ...]
+    caption: str = ""
+
+
+Document = Table | Message | Chart
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_SIGNS = {"bad": "!", "idle": "·"}
+_CHART_HEIGHT = 24
+_FILLS = {
+    "good": "var(--jp-success-color1, #2e7d32)",
+    "warn": "var(--jp-warn-color1, #b26a00)",
+    "bad": "var(--jp-error-color1, #c62828)",
+    "idle": "var(--jp-border-color1, #bdbdbd)",
+}
+
+
+def sparkline(bars: Sequence[Bar]) -> str:
+    """A row of bars as text, a character each: a block, ! for what went wrong, · for what does not count."""
+    return "".join(
+        _SIGNS.get(bar.tone) or _BLOCKS[round(max(0.0, min(1.0, bar.height)) * (len(_BLOCKS) - 1))] for bar in bars
+    )
 
 
 def size(count: float) -> str:
@@ -66,6 +113,8 @@ def to_text(document: Document, *, width: int = 120, max_rows: int | None = None
     """The document as plain text in lines of at most `width` columns; rows beyond `max_rows` are counted."""
     if isinstance(document, Message):
         return printable(document.text)
+    if isinstance(document, Chart):
+        return printable("\n".join(filter(None, (document.text, sparkline(document.bars), document.caption))))
     if not document.rows:
         return document.empty
     from rich import box
@@ -94,6 +143,16 @@ def to_html(document: Document) -> str:
     templates = environment("rmm_widgets.commands")
     if isinstance(document, Message):
         return templates.get_template("message.html").render(text=printable(document.text))
+    if isinstance(document, Chart):
+        return templates.get_template("chart.html").render(
+            text=printable(document.text),
+            bars=[
+                {"pixels": _pixels(bar), "fill": _FILLS[bar.tone], "label": printable(bar.label)}
+                for bar in document.bars
+            ],
+            height=_CHART_HEIGHT,
+            caption=printable(document.caption),
+        )
     return templates.get_template("table.html").render(
         columns=document.columns,
         rows=[[printable(cell) for cell in row] for row in document.rows[:SHOWN_ROWS]],
@@ -101,6 +160,12 @@ def to_html(document: Document) -> str:
         caption=printable(document.caption),
         empty=document.empty,
     )
+
+
+def _pixels(bar: Bar) -> int:
+    """The height of a bar; what has no value is as high as the chart where it is bad, and a dot where it is not."""
+    height = 1.0 if bar.tone == "bad" else max(0.0, min(1.0, bar.height))
+    return max(2, round(height * _CHART_HEIGHT))
 
 
 @functools.cache

@@ -10,9 +10,10 @@ from ..quantities import parse_seconds
 from ..types import ModelInstance, ModelStatus
 from .jobs import jobs_result
 from .parse import check_name, parse_settings
+from .probe_views import health_chart, health_table
 from .render import Message
 from .spec import Argument, Command, CommandResult, Context, Listing
-from .views import health_table, settings_table
+from .views import settings_table
 from .waiting import wait_for, wait_for_all
 
 if TYPE_CHECKING:
@@ -111,8 +112,7 @@ def _health(context: Context, *, model_id: str | None) -> CommandResult:
     if not context.may_wait:
         return CommandResult(job, Message(f"Probing {model_id}."))
     health = wait_for(job)
-    reason = context.manager.describe(model_id).health_reason
-    return CommandResult(health, Message(f"{model_id}: {health.value}" + (f" ({reason})" if reason else "")))
+    return CommandResult(health, health_chart(context.manager.describe(model_id)))
 
 
 def _config(context: Context, *, model_id: str, settings: list[str]) -> CommandResult:

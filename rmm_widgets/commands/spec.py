@@ -21,8 +21,9 @@ __all__ = ["Argument", "Command", "CommandResult", "Context", "Invocation", "Job
 
 T = TypeVar("T")
 
-ArgumentKind = Literal["text", "model", "command", "integer", "switch", "setting"]
-"""`model` is an id that must be registered, `setting` is `key=value`, `switch` takes no value."""
+ArgumentKind = Literal["text", "model", "past_model", "command", "integer", "switch", "setting"]
+"""`model` is an id that must be registered, `past_model` one that may be gone by now, `setting` is `key=value`,
+`switch` takes no value."""
 
 
 class Argument(msgspec.Struct, frozen=True, kw_only=True):

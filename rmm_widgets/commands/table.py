@@ -31,7 +31,6 @@ LATER: Mapping[str, str] = MappingProxyType(
         "connect": "Load with the default isolation for now.",
         "freeze": "`%rmm info ID` shows the commit of a model on disk.",
         "sync": "`%rmm add REPO@COMMIT` registers a model at an exact commit.",
-        "why": "`%rmm info ID` shows the error and `%rmm events ID` what led to it.",
     }
 )
 """Words that this version does not know as commands yet, and what helps until then."""

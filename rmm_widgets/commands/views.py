@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..file_records import FileListing, FileProgress
 from ..safety_records import SafetyReport
+from ..story.records import Story, moment, told
 from ..types import HubModel, ModelDownloadProgress, ModelEvent, ModelInfo, QueueEntry, Statistics, UpdateOffer
 from .render import Column, Message, Table, size
 
@@ -22,7 +23,6 @@ __all__ = [
     "events_table",
     "file_progress_table",
     "files_table",
-    "health_table",
     "info_table",
     "loader_text",
     "model_message",
@@ -37,6 +37,7 @@ __all__ = [
     "settings_table",
     "statistics_table",
     "status_table",
+    "story_table",
     "weak_text",
 ]
 
@@ -149,18 +150,6 @@ def file_progress_table(files: Sequence[FileProgress]) -> Table:
             for each in files
         ),
         empty="Its files are not known before its download has begun.",
-    )
-
-
-def health_table(descriptions: Iterable[ModelDescription]) -> Table:
-    """The loaded models and how they answer."""
-    return Table(
-        columns=(Column("id"), Column("health"), Column("memory", "right"), Column("reason")),
-        rows=tuple(
-            (each.info.model_id, each.health.value, size(each.memory_bytes), each.health_reason)
-            for each in descriptions
-        ),
-        empty="No model is loaded.",
     )
 
 
@@ -357,6 +346,16 @@ def events_table(events: Sequence[ModelEvent]) -> Table:
             (str(each.seq), _time(each.timestamp), each.model_id, each.type, event_text(each)) for each in events
         ),
         empty="Nothing has happened yet.",
+    )
+
+
+def story_table(story: Story) -> Table:
+    """What happened to a model, a line each; how it is now and what to do next below."""
+    return Table(
+        columns=(Column("time"), Column("what happened")),
+        rows=tuple((moment(line.timestamp), told(line)) for line in story.lines),
+        caption=story.ending,
+        empty=f"Nothing is known to have happened to {story.model_id}.\n{story.ending}",
     )
 
 

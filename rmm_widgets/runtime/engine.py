@@ -353,6 +353,7 @@ class Engine:
                 data |= self.residents.restarting.numbers(entry)
             case ModelEventType.LOAD_COMPLETE:
                 data |= {"device": entry.device, "placement": entry.placement, "memory_bytes": entry.memory_bytes}
+                data |= {"loader": entry.worker.spec.loader if entry.worker else "", "seconds": entry.load_seconds}
             case _:
                 pass
         data |= self.memory.announced(entry, effect)

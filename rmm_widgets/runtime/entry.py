@@ -192,6 +192,8 @@ class Entry:
     other_loaders: tuple[str, ...] = ()
     """Those that fit and are installed, beside `loader`."""
     memory_bytes: int = 0
+    load_seconds: float = 0.0
+    """What the last load took, without the wait for its turn."""
     loaded_at: datetime | None = None
     last_used: datetime | None = None
     residency: Residency = dataclasses.field(default_factory=Residency)

@@ -61,6 +61,12 @@ class History:
         earlier = [event for event in stored if event.timestamp < self._began]
         return earlier[-missing:] + own
 
+    async def kept(self, model_id: str, limit: int) -> list[ModelEvent]:
+        """The last events of a model that are kept for good, newest last: of all sessions, without progress reports."""
+        await self._write()
+        stored = await self._in_store(lambda store: store.events(model_id, limit=limit))
+        return [*stored, *(event for event in self._unwritten if event.model_id == model_id)]
+
     async def close(self) -> None:
         """Write what is left."""
         if self._writing is not None:

@@ -17,7 +17,7 @@ from .entry import Entry
 if TYPE_CHECKING:
     from .engine import Engine
 
-__all__ = ["Probing", "probe_timeout"]
+__all__ = ["Probing", "observation", "probe_timeout"]
 
 LONGEST = 2.0
 SHORTEST = 0.5
@@ -91,7 +91,7 @@ class Probing:
     async def _ask(self, entry: Entry, worker: Worker, timeout: float) -> None:
         try:
             # The worker asks one at a time: never are two probes of one model under way.
-            seen = _observation(await worker.probe(timeout))
+            seen = observation(await worker.probe(timeout))
         except WorkerDiedError as error:
             seen = Observation(at=time.monotonic(), outcome=Outcome.DEAD, detail=str(error))
         except RMMError as error:
@@ -128,7 +128,8 @@ class Probing:
             )
 
 
-def _observation(probe: Probe) -> Observation:
+def observation(probe: Probe) -> Observation:
+    """What the judgement of a model's health takes of a probe that has just ended."""
     if probe.healthy is None:
         outcome = Outcome.BUSY
     elif probe.healthy:

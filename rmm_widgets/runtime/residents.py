@@ -44,7 +44,7 @@ STOP_GRACE = 2.0
 _WORTH_COUNTING = 1.0
 
 LAST_WORDS = 200
-"""Characters of a dead worker's last line that a hint quotes; the error's note has more."""
+"""Characters of a dead worker's last line that its error quotes; the error's note has more."""
 
 
 class Residents:
@@ -130,6 +130,7 @@ class Residents:
         engine, machine, model_id = self._engine, self._engine.machine, entry.info.model_id
         admission = engine.memory.admission
         worker: Worker | None = None
+        started = time.monotonic()
         try:
             folder = None if entry.custom else await self._intact_folder(entry)
             began = time.monotonic()
@@ -160,6 +161,7 @@ class Residents:
                 machine.set_on_disk(model_id, False)
         else:
             entry.loaded_at = datetime.now(UTC)
+            entry.load_seconds = round(time.monotonic() - started, 3)
             engine.memory.loaded(entry)
             machine.load_done(model_id, generation)
             worker.exited.add_done_callback(lambda exited: self._exited(entry, generation, exited))
@@ -352,10 +354,11 @@ def _files_gone(entry: Entry) -> ModelNotAvailableError:
 
 def _death(model_id: str, exit_: Exit) -> WorkerDiedError:
     last_line = exit_.detail.rstrip().rpartition("\n")[2][-LAST_WORDS:].strip()
+    wrote = f"; the last line it wrote: {last_line}" if last_line else ""
     error = WorkerDiedError(
-        f"The process of model {model_id} {exit_.reason}",
+        f"The process of model {model_id} {exit_.reason}{wrote}",
         model_id=model_id,
-        hint=f"Load it again. The last line it wrote: {last_line}" if last_line else "Load it again.",
+        hint="Load it again.",
         signal=exit_.signal,
         exitcode=exit_.exitcode,
     )

@@ -15,7 +15,7 @@ import msgspec
 
 from ..errors import LoadTimeoutError, RMMError, WorkerDiedError
 from ..lifecycle.restarts import Restarts
-from ..lifecycle.states import Failure, FailurePhase
+from ..lifecycle.states import Failure, FailurePhase, Stage
 from ..workers.api import Exit
 from .entry import Entry, restart_text
 
@@ -41,7 +41,8 @@ class Restarting:
     def died(self, entry: Entry, generation: int, exit_: Exit, error: RMMError) -> None:
         """Report that a loaded model's worker is gone, and what follows."""
         report = self._engine.machine.worker_died
-        if exit_.kind in BY_ITSELF and self._mode(entry) == "on-crash":
+        loaded = self._engine.state(entry.info.model_id).stage is Stage.LOADED  # else an unload had failed
+        if loaded and exit_.kind in BY_ITSELF and self._mode(entry) == "on-crash":
             self._crashed(entry, generation, "crash", error, report)
         else:
             report(entry.info.model_id, generation, self._engine.fail(entry, "crash", error))

@@ -51,11 +51,10 @@ Outcome = Reply | Unsent | Exit
 
 
 class _Signs(NamedTuple):
-    """What tells a worker that works from one that hangs: a moment, its processor time, its callbacks so far."""
+    """What tells a worker that works from one that hangs: a moment, and the processor time that it had used."""
 
     at: float
     cpu: float | None
-    callbacks: int
 
 
 class WorkerHandle:
@@ -74,8 +73,7 @@ class WorkerHandle:
         self._last_id = 0
         self._loaded = False
         self._probing = asyncio.Lock()
-        self._callbacks_seen = 0
-        self._signs_before = _Signs(self._loop.time(), None, 0)
+        self._signs_before = _Signs(self._loop.time(), None)
         self._stopping: asyncio.Task[Exit] | None = None
 
     @property
@@ -232,11 +230,9 @@ class WorkerHandle:
     def _deliver_call(self, call: CallbackCall, size: int) -> None:
         steps = self._steps.get(call.id)
         if steps is not None and call.name == steps.keyword:
-            self._callbacks_seen += 1
             if not steps.put(call, size):
                 self._post(self._link.kill, "it sent more steps than it was asked for")
         elif runner := self._callbacks.get(call.id):
-            self._callbacks_seen += 1
             runner.put(call, size)
 
     def ended(self, exit_: Exit) -> None:
@@ -361,13 +357,11 @@ class WorkerHandle:
     # Probes
 
     def _signs(self) -> _Signs:
-        return _Signs(self._loop.time(), self._link.cpu_seconds(), self._callbacks_seen)
+        return _Signs(self._loop.time(), self._link.cpu_seconds())
 
     def _works_since(self, before: _Signs) -> bool:
-        """Whether its processor time or its progress has moved; waiting for the interpreter's lock is no work."""
+        """Whether its processor time has moved; waiting for the interpreter's lock is no work."""
         now = self._signs()
-        if now.callbacks > before.callbacks:
-            return True
         if before.cpu is None or now.cpu is None:
             return False
         return now.cpu - before.cpu >= _CPU_SHARE * (now.at - before.at)

@@ -36,6 +36,7 @@ def test_positional_words_and_options_in_any_order() -> None:
         "device": None,
         "loader": None,
         "keep_alive": None,
+        "restart": False,
         "wait": True,
     }
     assert values("load bert threads=2 mode=fast --wait --as bert_model") == expected
@@ -78,7 +79,7 @@ def test_json_and_help_are_flags_of_every_listing_command() -> None:
         ("search x --type poem", "invalid choice: 'poem'", "Usage: %rmm search"),
         ("load x --as", "expected one argument", "Usage: %rmm load"),
         ("load 'x", "no closing quotation", "Close the quote"),
-        ("why x", "why comes in a later version", "%rmm info ID"),
+        ("sync x", "sync comes in a later version", "%rmm add REPO@COMMIT"),
         ("connect ray://head", "connect comes in a later version", ""),
     ],
 )

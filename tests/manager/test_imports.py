@@ -22,6 +22,7 @@ LAYERS: list[set[str]] = [
     {"workers"},
     {"health"},
     {"runtime"},
+    {"story"},
     {"manager_reading", "manager_settings"},
     {"manager_lifetime"},
     {"manager_files", "manager_safety"},

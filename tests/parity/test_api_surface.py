@@ -46,6 +46,9 @@ NEEDS_A_MODEL = [
     "pin",
     "unpin",
     "describe",
+    "get_probe_history",
+    "get_story",
+    "explain",
 ]
 
 ANSWERS_NOTHING: dict[str, object] = {

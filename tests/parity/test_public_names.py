@@ -27,7 +27,9 @@ MANAGER = {
     "pause_download": "(self, model_id)",
     "resume_download": "(self, model_id)",
     "get_download_progress": "(self, model_id)",
-    "load_model": "(self, model_id, config=None, *, isolation=None, device=None, loader=None, keep_alive=None)",
+    "load_model": (
+        "(self, model_id, config=None, *, isolation=None, device=None, loader=None, keep_alive=None, restart=None)"
+    ),
     "cancel_load": "(self, model_id)",
     "unload_model": "(self, model_id)",
     "use": "(self, model_id)",
@@ -55,6 +57,9 @@ MANAGER = {
     "add_event_listener": "(self, handler)",
     "remove_event_listener": "(self, handler)",
     "events": "(self, model_id=None, *, limit=100)",
+    "get_story": "(self, model_id, *, limit=100)",
+    "explain": "(self, model_id, *, limit=100)",
+    "get_probe_history": "(self, model_id)",
     "connect": "(self, address)",
     "disconnect": "(self)",
     "close": "(self)",

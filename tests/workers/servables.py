@@ -294,6 +294,12 @@ class Gadget:
         """C code that keeps the interpreter's lock and computes."""
         sum(range(10**13))
 
+    def _do_compute(self, seconds: str) -> None:
+        """Python code that computes and lets other threads run."""
+        deadline = time.monotonic() + float(seconds)
+        while time.monotonic() < deadline:
+            sum(range(10_000))
+
     def _do_kill(self, number: str) -> None:
         os.kill(os.getpid(), int(number))
         time.sleep(LONG)
