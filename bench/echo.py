@@ -3,6 +3,8 @@
 `installed` makes a package of it for the length of a measurement, as `pip install` would.
 """
 
+# ruff: noqa: ARG002 - the contracts of loaders and servables name their arguments
+
 from __future__ import annotations
 
 import sys

@@ -84,9 +84,7 @@ def minilm() -> Path | None:
 
 def open_manager(place: Place) -> ModelManager:
     """A manager of the registry and cache of a place; it needs no hub any more."""
-    return ModelManager(
-        endpoint="http://127.0.0.1:9", cache_dir=place.cache_dir, data_dir=place.data_dir, token=False
-    )
+    return ModelManager(endpoint="http://127.0.0.1:9", cache_dir=place.cache_dir, data_dir=place.data_dir, token=False)
 
 
 def load(manager: ModelManager, model_id: str, place: Place, **options: str) -> object:

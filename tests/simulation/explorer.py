@@ -183,7 +183,9 @@ class Explorer:
         """What keeps the manager from its rest."""
         stages = {name: state.stage.value for name, state in self.machine.models.items()}
         jobs = [job for job in self.users.jobs if not job.done()]
-        return f"{stages}, {jobs}, {[wait for wait in self.users.waits if not wait.done()]}, {len(self.outside)} outside"
+        return (
+            f"{stages}, {jobs}, {[wait for wait in self.users.waits if not wait.done()]}, {len(self.outside)} outside"
+        )
 
     def abandon(self) -> None:
         """Leave no coroutine half run, also where a promise was broken."""

@@ -136,7 +136,9 @@ class SimLink:
     def _outcome(self, request: WorkRequest) -> Reply:
         given_up = self._cancelled and self.world.chance(0.5)
         if given_up or self.world.fault():
-            error = ErrorRecord(type="ValueError", message="a bad day", phase=PHASES.get(type(request).__name__, "call"))
+            error = ErrorRecord(
+                type="ValueError", message="a bad day", phase=PHASES.get(type(request).__name__, "call")
+            )
             return Failed(id=request.id, generation=self.spec.generation, error=error)
         value: Any = None
         if isinstance(request, LoadRequest):
