@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from . import download, imports, main_job
+from . import calls, download, imports, load_lateness, loading, main_job, memory
 
-MEASUREMENTS = {"imports": imports.main, "main-job": main_job.main, "download": download.main}
+MEASUREMENTS = {
+    "imports": imports.main,
+    "main-job": main_job.main,
+    "download": download.main,
+    "loading": loading.main,
+    "calls": calls.main,
+    "responsiveness": load_lateness.main,
+    "memory": memory.main,
+}
 
 
 def main() -> None:

@@ -348,11 +348,14 @@ class Registrar:
 
     async def _put_or(self, undo: Callable[[], None], entry: Entry) -> None:
         """Write an entry that was just changed; where that fails, take the change back, also from the picture."""
+        model_id = entry.info.model_id
+        before = self._engine.picture.models.get(model_id)
         try:
             await self._put(entry)
         except BaseException:
             undo()
-            self._engine.settle(entry.info.model_id)
+            if self._engine.picture.models.get(model_id) is not before:
+                self._engine.settle(model_id)
             raise
 
     def _admit(self, stored: StoredModel) -> Entry:

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from rmm_widgets.lifecycle.invariants import violations
 
@@ -86,3 +86,9 @@ TestLifecycleMachine.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestLifecycleMachine.pytestmark = [pytest.mark.timeout(600)]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_L1_ten_thousand_machines() -> None:
+    run_state_machine_as_test(LifecycleMachine, settings=settings(TestLifecycleMachine.settings, max_examples=10_000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -33,8 +34,8 @@ Add = Callable[..., Scripted]
 
 
 @contextmanager
-def heartbeat(manager: ModelManager, longest: float) -> Generator[None]:
-    """Fails if the runtime's loop does not come round for `longest` seconds."""
+def heartbeat(manager: ModelManager, longest: float = math.inf) -> Generator[list[float]]:
+    """Seconds between the rounds of the runtime's loop; fails if one of them is `longest`."""
     gaps: list[float] = []
 
     async def beat() -> None:
@@ -47,7 +48,7 @@ def heartbeat(manager: ModelManager, longest: float) -> Generator[None]:
 
     beating = manager._loop.submit(beat())
     try:
-        yield
+        yield gaps
     finally:
         beating.cancel()
     assert max(gaps, default=0) < longest
@@ -89,10 +90,17 @@ def test_a_stage_that_blocks_stops_nobody_else(
 
 
 def test_L20_the_loop_is_not_blocked_by_code_that_blocks(manager: ModelManager, scripted: Add) -> None:
+    """A busy machine may hold the loop up too; code that blocks it would do so every time, and for 1.5 s."""
     scripted(on_disk=False, **dict.fromkeys(("download", "load", "unload", "call"), lambda: time.sleep(1.5)))
-    with heartbeat(manager, longest=0.75):
-        manager.load_model("custom").result(30)()
-        manager.unload_model("custom").result(30)
+    held_up: list[float] = []
+    for _ in range(3):
+        with heartbeat(manager) as gaps:
+            manager.load_model("custom").result(30)()
+            manager.unload_model("custom").result(30)
+        held_up.append(max(gaps))
+        if held_up[-1] < 0.75:
+            return
+    pytest.fail(f"the loop was held up for {min(held_up):.2f} s every time")
 
 
 def test_blocking_unload_is_reported_while_it_lasts(manager: ModelManager, scripted: Add, barrier: Barrier) -> None:

@@ -26,7 +26,7 @@ from rmm_widgets.notebook.rows import take_snapshot
 from rmm_widgets.types import ModelStatus
 
 from ..downloads.fetching import MIB, content, unfinished, wait_until
-from .models import info
+from .models import Barrier, info
 from .test_downloads import add, downloading
 
 ROOT = Path(__file__).parents[2]
@@ -151,6 +151,27 @@ def test_D18_cancel_at_random_moments(
     folder = manager.download_model(name).result(60)
     assert (folder / "model.safetensors").read_bytes() == content(size)
     assert hub.bytes_sent(path="*.safetensors") <= size - kept + MIB, "what was fetched is kept"
+
+
+def test_a_cancel_of_a_download_that_has_just_failed_ends_it(
+    make_manager: Callable[..., ModelManager], barrier: Barrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was lost while the missing files were named for the error, and the download was cancelled for ever."""
+    manager = make_manager(endpoint="http://127.0.0.1:9")
+    manager.register_model(info("model", repo_id="rmm-demo/model"))
+    disk = manager._engine.disk
+    tell = disk.missing_text
+
+    def tell_late(entry: Any) -> str:
+        barrier()
+        return tell(entry)
+
+    monkeypatch.setattr(disk, "missing_text", tell_late)
+    job = manager.download_model("model")
+    assert barrier.reached.wait(60)
+    assert manager.cancel_download("model")
+    assert isinstance(job.exception(30), DownloadCancelledError)
+    assert manager.get_model_status("model") is ModelStatus.NOT_DOWNLOADED
 
 
 def test_a_cancelled_download_is_shown_with_what_it_keeps(manager: ModelManager, hub: DemoHub) -> None:

@@ -64,6 +64,38 @@ def test_L19_numbers_have_no_gaps_whoever_asks(manager: ModelManager, scripted: 
     assert all(one.timestamp <= other.timestamp for one, other in pairwise(history))
 
 
+def test_L19_whoever_comes_late_finds_the_rest_in_the_history(
+    manager: ModelManager, scripted: Add, numbers: random.Random
+) -> None:
+    """Listen first, then read the history: together they are every event, none of them missing or torn apart."""
+    scripted()
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            configure(manager, 5)
+            manager.load_model("custom").result(30)
+            manager.unload_model("custom").result(30)
+
+    with ThreadPoolExecutor(2) as pool:
+        workers = [pool.submit(work) for _ in range(2)]
+        for _ in range(20):
+            time.sleep(numbers.random() * 0.02)
+            seen: list[ModelEvent] = []
+            remove = manager.add_event_listener(seen.append)
+            snapshot, known = manager.get_state(), numbers_of(manager.events(limit=10**6))
+            wait_until(lambda seen=seen, known=known: bool(seen) and seen[-1].seq > known[-1])
+            remove()
+            assert known == list(range(1, len(known) + 1))
+            later = numbers_of(list(seen))
+            assert later[0] <= known[-1] + 1, "between the history and the first event seen nothing is missing"
+            assert later == list(range(later[0], later[0] + len(later)))
+            assert "custom" in snapshot.models
+        over.set()
+        for each in workers:
+            each.result(60)
+
+
 def test_L18_raising_blocking_and_leaving_listeners_harm_nobody(
     manager: ModelManager, scripted: Add, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -169,11 +169,13 @@ def interrupt_at_random(folder: Path, seed: int, times: int) -> None:
     assert int(interrupted) > times // 2
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_L17_interrupts_at_random_moments(tmp_path: Path, numbers: random.Random) -> None:
-    interrupt_at_random(tmp_path, numbers.randrange(2**32), 50)
+    interrupt_at_random(tmp_path, numbers.randrange(2**32), 500)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 def test_L17_many_interrupts_at_random_moments(tmp_path: Path, numbers: random.Random) -> None:
-    interrupt_at_random(tmp_path, numbers.randrange(2**32), 500)
+    interrupt_at_random(tmp_path, numbers.randrange(2**32), 5_000)

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import random
 import signal
+import statistics
 import tempfile
 import threading
 import time
@@ -27,6 +28,7 @@ from rmm_widgets.errors import (
     ModelNotLoadedError,
     WorkerDiedError,
 )
+from rmm_widgets.lifecycle.invariants import violations
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.types import ModelEvent, ModelHealth, ModelInstance, ModelStatus, ModelType
 
@@ -64,8 +66,9 @@ def works(instance: ModelInstance) -> bool:
         return instance(picture)[0]["label"] == "3"
 
 
-def test_L3_fifty_loads_at_once_are_one_load(manager: ModelManager) -> None:
-    model = Scripted("custom", load=lambda: time.sleep(0.01))
+def load_fifty_at_once(manager: ModelManager, rounds: int) -> None:
+    """25 threads and 25 tasks of a loop ask at the same moment: one load, one instance for all."""
+    model = Scripted("custom", load=lambda: time.sleep(0.002))
     manager.register_model(info("custom"), model=model)
 
     def from_thread() -> ModelInstance:
@@ -80,7 +83,7 @@ def test_L3_fifty_loads_at_once_are_one_load(manager: ModelManager) -> None:
         return await asyncio.gather(*(load() for _ in range(25)))
 
     with ThreadPoolExecutor(26) as pool:
-        for number in range(20):
+        for number in range(rounds):
             start = threading.Barrier(26)
             waits = [pool.submit(from_thread) for _ in range(25)]
             loop = pool.submit(asyncio.run, from_loop())
@@ -89,6 +92,16 @@ def test_L3_fifty_loads_at_once_are_one_load(manager: ModelManager) -> None:
             assert all(instance is instances[0] for instance in instances)
             assert model.ran["load"] == number + 1
             manager.unload_model("custom").result(30)
+
+
+def test_L3_fifty_loads_at_once_are_one_load(manager: ModelManager) -> None:
+    load_fifty_at_once(manager, 20)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_L3_fifty_loads_at_once_200_times(manager: ModelManager) -> None:
+    load_fifty_at_once(manager, 200)
 
 
 def test_L3_fifty_loads_at_once_start_one_process(manager: ModelManager, digits: str) -> None:
@@ -166,6 +179,65 @@ def test_L5_killed_at_random_moments_of_a_load(manager: ModelManager, digits: st
     assert works(manager.load_model(digits).result(60)), outcomes
 
 
+class Life:
+    """A model's life over and over in a thread of its own, while somebody kills its workers."""
+
+    def __init__(self, manager: ModelManager, model_id: str) -> None:
+        self.manager = manager
+        self.model_id = model_id
+        self.over = threading.Event()
+        self.unexpected: list[BaseException] = []
+        self.lives = 0
+
+    def live(self) -> None:
+        while not self.over.is_set():
+            self.lives += 1
+            try:
+                instance = self.manager.load_model(self.model_id).result(60)
+                for _ in range(3):
+                    works(instance)
+                self.manager.check_health(self.model_id).result(60)
+                self.manager.unload_model(self.model_id).result(60)
+            except (WorkerDiedError, ModelNotLoadedError):
+                pass
+            except BaseException as error:
+                self.unexpected.append(error)
+                return
+
+
+def kill_at_random(manager: ModelManager, model_id: str, numbers: random.Random, kills: int) -> None:
+    """Every wait ends, with a death or well; whatever comes next works; nothing is left."""
+    life = Life(manager, model_id)
+    thread = threading.Thread(target=life.live)
+    thread.start()
+    done = 0
+    while done < kills and thread.is_alive():
+        time.sleep(numbers.random() * 0.4)
+        for worker in workers():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                worker.kill()
+                done += 1
+    life.over.set()
+    thread.join(90)
+    assert not thread.is_alive(), "a wait never ended"
+    assert life.unexpected == []
+    assert works(manager.load_model(model_id).result(60))
+    manager.unload_model(model_id).result(30)
+    assert workers() == []
+    assert manager._call(lambda: violations(manager._engine.machine)) == []
+
+
+@pytest.mark.slow
+def test_L5_random_kills(manager: ModelManager, digits: str, numbers: random.Random) -> None:
+    kill_at_random(manager, digits, numbers, 40)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_L5_many_random_kills(manager: ModelManager, digits: str, numbers: random.Random) -> None:
+    kill_at_random(manager, digits, numbers, 200)
+
+
 def test_L5_killed_while_it_is_unloaded(manager: ModelManager, digits: str, numbers: random.Random) -> None:
     for _ in range(3):
         manager.load_model(digits).result(60)
@@ -231,7 +303,8 @@ def test_a_model_loads_where_no_log_can_be_written(manager: ModelManager, digits
     assert works(manager.load_model(digits).result(60))
 
 
-def test_L14_unloading_gives_everything_back(manager: ModelManager, digits: str) -> None:
+def load_and_unload(manager: ModelManager, digits: str, cycles: int) -> None:
+    """Over and over; the first cycles, which may fill pools and caches, do not count."""
     kernel = psutil.Process()
 
     def cycle() -> None:
@@ -249,15 +322,29 @@ def test_L14_unloading_gives_everything_back(manager: ModelManager, digits: str)
     def resources() -> tuple[int, int, int]:
         return kernel.num_fds(), threading.active_count(), len(kernel.children())
 
-    for _ in range(3):
+    for _ in range(5):
         cycle()
     gc.collect()
-    before, memory = resources(), kernel.memory_info().rss
-    for _ in range(12):
+    before = resources()
+    resident: list[int] = []
+    for _ in range(cycles):
         cycle()
-    gc.collect()
-    wait_until(lambda: resources() <= before)
-    assert kernel.memory_info().rss - memory < 12 * (1 << 20)
+        gc.collect()
+        resident.append(kernel.memory_info().rss)
+    slope = statistics.linear_regression(range(len(resident)), resident).slope
+    assert slope < 1 << 20, f"the kernel grows by {slope:.0f} bytes a cycle"
+    wait_until(lambda: all(now <= then for now, then in zip(resources(), before, strict=True)))
+
+
+@pytest.mark.slow
+def test_L14_unloading_gives_everything_back(manager: ModelManager, digits: str) -> None:
+    load_and_unload(manager, digits, 20)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_L14_a_hundred_unloads_give_everything_back(manager: ModelManager, digits: str) -> None:
+    load_and_unload(manager, digits, 100)
 
 
 def test_loads_wait_in_order_for_their_turn(make_manager: Callable[..., ModelManager]) -> None:

@@ -604,16 +604,21 @@ async def test_a_late_answer_of_an_older_generation_is_dropped(start: Start, tmp
 
 async def test_L14_nothing_is_left_after_many_lives(start: Start) -> None:
     process = psutil.Process()
-    counts: list[tuple[int, int, int]] = []
     others = set(threading.enumerate())
+    before: tuple[int, int, int] | None = None
+
+    def counted() -> tuple[int, int, int]:
+        return process.num_fds(), process.num_threads(), len(process.children())
+
     for _ in range(20):
         worker = await start({"megabytes": 4})
         assert await worker.call("steps", (3,), {"on_step": lambda *_, **__: None}) == 3
         await worker.call("echo", (np.zeros(1 << 20, np.uint8),), {})
         await worker.stop()
         await until(lambda: not any(t.name.startswith("rmm-") for t in set(threading.enumerate()) - others))
-        counts.append((process.num_fds(), process.num_threads(), len(process.children())))
-    assert len(set(counts)) == 1, counts
+        before = before or counted()
+    # The system's own thread outlives Python's by a moment, so the first look may have found one too many.
+    await until(lambda: all(now <= then for now, then in zip(counted(), before or (), strict=True)))
 
 
 @pytest.mark.soak
