@@ -1,7 +1,8 @@
 """Which GGUF files of a repository belong together, and which quantisation to take. Pure, by names alone.
 
 A repository offers one model in many quantisations; one of them is the model. The order of preference is
-`PREFERENCE`: the usual compromise first, then what is closest to it, and the full-precision files last.
+`PREFERENCE`: the usual compromise first, then what is closest to it, and the full-precision files last. The
+same order decides at a download and, where several are on disk, at a load.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-__all__ = ["PREFERENCE", "spare_gguf_files"]
+__all__ = ["PREFERENCE", "pick_gguf_file", "spare_gguf_files"]
 
 PREFERENCE = (
     *("Q4_K_M", "Q5_K_M", "Q4_K_S", "Q8_0", "Q4_K_XL", "Q4_K_L", "Q4_K", "Q5_K_S", "Q6_K", "Q5_K_L", "Q5_K_XL"),
@@ -72,6 +73,32 @@ def spare_gguf_files(paths: Iterable[str]) -> dict[str, str]:
         reason = f"another quantisation: {chosen.quantisation or PurePosixPath(chosen.path).name} is chosen"
         spare |= {file.path: reason for file in files if _set_of(file) != _set_of(chosen)}
     return spare
+
+
+def pick_gguf_file(paths: Iterable[str], wanted: str | None = None) -> str | None:
+    """The file to load: the first shard of the best quantisation; None where there is no model in this format.
+
+    Args:
+        wanted: Another one: its path, its name, or its quantisation such as "Q8_0", in any case.
+
+    Raises:
+        ValueError: No file is what is wanted; the message names those that there are.
+    """
+    models = [path for path in paths if path.lower().endswith(".gguf") and not _is_no_model(path)]
+    if wanted is None:
+        spare = spare_gguf_files(models)
+        return min((path for path in models if path not in spare), default=None)
+    asked = wanted.lower()
+    named = [path for path in models if asked in {path.lower(), PurePosixPath(path).name.lower()}]
+    found = named or [path for path in models if _read_name(path).quantisation.lower() == asked]
+    if not found:
+        raise ValueError(f"there is no GGUF file {wanted!r}; there is: {', '.join(sorted(models)) or 'none'}")
+    return min(found)
+
+
+def _is_no_model(path: str) -> bool:
+    name = PurePosixPath(path).name.lower()
+    return "imatrix" in name or "mmproj" in name
 
 
 def _read_name(path: str) -> _Gguf:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -22,14 +22,17 @@ __all__ = [
     "DiffusionLMConfig",
     "EmbeddingModelConfig",
     "ModelConfig",
+    "as_mapping",
     "parse_config",
+    "refuse_settings",
 ]
 
+_DType: TypeAlias = Literal["auto", "float32", "float16", "bfloat16"]
+_File: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 _Fraction: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 _Batch: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 _Pixels: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=16_384)]
-_Path: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 _Seed: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 _Temperature: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
@@ -39,9 +42,16 @@ class _Config(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         force_cpu: Stay on the CPU whatever device was asked for; takes effect at the next load.
+        dtype: In which precision to hold the weights; "auto" is that of the files. Takes effect at the next load;
+            refused by loaders that cannot change it.
+        file: Which weights to load where the repository has several, such as the quantisations of a GGUF
+            repository: a path inside of it, a file's name, or a quantisation. None for the loader's choice. Takes
+            effect at the next load; refused by loaders that have no choice.
     """
 
     force_cpu: bool = False
+    dtype: _DType = "auto"
+    file: _File | None = None
 
 
 class CaptionGeneratorConfig(_Config, frozen=True, kw_only=True):
@@ -87,15 +97,12 @@ class EmbeddingModelConfig(_Config, frozen=True, kw_only=True):
         normalize: Scale to length 1.
         batch_size: Texts in one run.
         max_sequence_length: Cut texts after so many tokens; None for what the repository says.
-        file: Of a GGUF repository with several files, the path of the one to load; None for the usual choice.
-            Takes effect at the next load.
     """
 
     dimension: _Count | None = None
     normalize: bool = True
     batch_size: _Batch = 32
     max_sequence_length: _Count | None = None
-    file: _Path | None = None
 
 
 class ClassificationModelConfig(_Config, frozen=True, kw_only=True):
@@ -161,6 +168,27 @@ def parse_config(model_type: ModelType | str, config: Mapping[str, Any], *, mode
     return msgspec.convert(dict(config), record)
 
 
+def as_mapping(config: object) -> object:
+    """A record of settings as a mapping of all of them; anything else as it is."""
+    return msgspec.structs.asdict(config) if isinstance(config, _Config) else config
+
+
+def refuse_settings(settings: ModelConfig, *keys: str, loader: str) -> None:
+    """Refuse settings that a loader cannot honour, unless they have their default values.
+
+    Raises:
+        InvalidConfigError: One of them has another value.
+    """
+    defaults = type(settings)()
+    for key in keys:
+        default = getattr(defaults, key)
+        if getattr(settings, key) != default:
+            raise InvalidConfigError(
+                f"{key} is {getattr(settings, key)!r}: the loader {loader} cannot change that",
+                hint=f"Leave it at {default!r}, or load the model with another loader (see `%rmm info`).",
+            )
+
+
 def _check(record: type[ModelConfig], key: object, value: object, model_id: str | None) -> None:
     known = record.__struct_fields__
     if key not in known:
@@ -174,6 +202,8 @@ def _check(record: type[ModelConfig], key: object, value: object, model_id: str 
         msgspec.convert({key: value}, record)
     except msgspec.ValidationError as error:
         reason = str(error).partition(" - at ")[0]
+        if key == "dtype":
+            reason = f"it must be one of {', '.join(get_args(_DType))}"
         raise InvalidConfigError(
             f"{key} is {value!r:.80}: {reason[:1].lower()}{reason[1:]}",
             model_id=model_id,
