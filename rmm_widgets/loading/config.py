@@ -33,7 +33,6 @@ _Fraction: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 _Batch: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 _Pixels: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=16_384)]
-_Path: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 _Seed: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 _Temperature: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
@@ -98,15 +97,12 @@ class EmbeddingModelConfig(_Config, frozen=True, kw_only=True):
         normalize: Scale to length 1.
         batch_size: Texts in one run.
         max_sequence_length: Cut texts after so many tokens; None for what the repository says.
-        file: Of a GGUF repository with several files, the path of the one to load; None for the usual choice.
-            Takes effect at the next load.
     """
 
     dimension: _Count | None = None
     normalize: bool = True
     batch_size: _Batch = 32
     max_sequence_length: _Count | None = None
-    file: _Path | None = None
 
 
 class ClassificationModelConfig(_Config, frozen=True, kw_only=True):

@@ -52,16 +52,15 @@ def test_only_a_gguf_file_of_the_repository_can_be_named(tmp_path: Path, wanted:
     touch(tmp_path, "m-Q8_0.gguf", "README.md")
     with pytest.raises(InvalidConfigError, match="file is ") as caught:
         choose_file(tmp_path, wanted)
-    assert "m-Q8_0.gguf" in caught.value.hint
+    assert "m-Q8_0.gguf" in str(caught.value)
+    assert caught.value.hint
 
 
-def test_two_models_in_one_repository_need_the_user_to_choose(tmp_path: Path) -> None:
-    touch(tmp_path, "large-Q4_0.gguf", "small-Q4_0.gguf")
-    with pytest.raises(UnsupportedModelError, match=r"large-Q4_0.gguf, small-Q4_0.gguf") as caught:
-        choose_file(tmp_path)
-    assert "file=" in caught.value.hint
-    with pytest.raises(UnsupportedModelError, match="no GGUF file"):
-        choose_file(touch(tmp_path / "empty", "README.md"))
+def test_a_quantisation_can_be_named_too_and_there_must_be_a_model(tmp_path: Path) -> None:
+    touch(tmp_path, "m-Q4_K_M.gguf", "m-Q8_0.gguf")
+    assert choose_file(tmp_path, "q8_0").name == "m-Q8_0.gguf"
+    with pytest.raises(UnsupportedModelError, match="no model"):
+        choose_file(touch(tmp_path / "empty", "README.md", "mmproj-f16.gguf"))
 
 
 def test_shards_belong_together(tmp_path: Path) -> None:
@@ -70,9 +69,11 @@ def test_shards_belong_together(tmp_path: Path) -> None:
     first = choose_file(tmp_path)
     assert first == tmp_path / names[0]
     assert [path.relative_to(tmp_path).as_posix() for path in shards_of(first)] == names
+    assert choose_file(tmp_path, names[2]) == first
     (tmp_path / names[1]).unlink()
-    with pytest.raises(LoadError, match=r"00002-of-00003\.gguf is missing"):
-        shards_of(first)
+    for damaged in (lambda: shards_of(first), lambda: choose_file(tmp_path)):
+        with pytest.raises(LoadError, match=r"00002-of-00003\.gguf is missing"):
+            damaged()
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,8 @@ SAFETENSORS_LIES: dict[str, tuple[bytes, str]] = {
     "a number of 100000 digits": (safetensors(b'{"a":%s}' % (b"9" * 10**5)), "limit"),
     "no UTF-8": (safetensors(b'{"\xff":1}'), "utf-8"),
     "half a surrogate pair": (safetensors(b'{"\\ud800":%s}' % ONE, 4), "surrogates"),
+    "half a surrogate pair in the metadata": (safetensors(b'{"__metadata__":{"a":"\\ud800"}}'), "surrogates"),
+    "another field": (safetensors({"a": {**entry(0, 4), "more": 1}}, 4), "unknown field"),
     "nested deeply": (safetensors(b'{"a":' * 40_000 + b"1" + b"}" * 40_000), "nested"),
     "JSON cut off": (safetensors(b'{"a":{"dtype"'), "char"),
     "text after the object": (safetensors(b"{}{}"), "Extra"),

@@ -71,8 +71,8 @@ def test_settings_reach_the_loaded_encoder(load: Load, encoder: Path) -> None:
     assert np.allclose(short, raw[:, :8] / np.linalg.norm(raw[:, :8], axis=1, keepdims=True), atol=1e-5)
     servable.update_config({"max_sequence_length": 3})
     assert np.allclose(ask(servable, "the cat naps fast"), ask(servable, "the cat sleeps today"), atol=1e-6)
-    for wrong in ({"max_sequence_length": 65}, {"dimension": 65}):
-        with pytest.raises(InvalidConfigError, match=r"6[45]"):
+    for wrong in ({"max_sequence_length": 65}, {"dimension": 65}, {"dtype": "float16"}):
+        with pytest.raises(InvalidConfigError, match=f"^{next(iter(wrong))} is "):
             servable.update_config(wrong)
 
 

@@ -92,8 +92,21 @@ def test_what_it_cannot_do_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(LoadError, match="'cuda'") as caught:
         servable.load({}, "cuda", never)
     assert caught.value.model_id == "m"
+    for key, value in {"file": "model.safetensors", "dtype": "bfloat16"}.items():
+        with pytest.raises(InvalidConfigError, match=f"^{key} is ") as refused:
+            servable.load({key: value}, None, never)
+        assert refused.value.model_id == "m"
     assert servable.load({"force_cpu": True}, "cuda", never).device == "cpu"
+    with pytest.raises(InvalidConfigError, match=r"^file is "):
+        servable.update_config({"file": "a"})
     servable.unload()
+
+
+def test_the_table_can_be_held_in_half_precision(load: Load, folder: Path, static: Any) -> None:
+    servable = load(folder, dtype="float16", normalize=False)
+    got = ask(servable, TEXTS)
+    assert got.dtype == np.float32
+    assert 0 < np.abs(got - static.encode(TEXTS)).max() < 0.01
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])

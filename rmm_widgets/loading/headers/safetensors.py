@@ -35,6 +35,7 @@ _STRUCTURE = {b"{": MAX_TENSORS + 2, b"[": 2 * MAX_TENSORS + 2, b",": 10 * MAX_T
 """How often these may occur; it bounds the objects that parsing makes, wherever they stand."""
 _MOST_AXES = 64
 _LARGEST = 2**63
+_FIELDS = frozenset(["dtype", "shape", "data_offsets"])
 _METADATA = "__metadata__"
 
 
@@ -115,6 +116,10 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         twin = next(name for name, _ in pairs if name in seen or seen.add(name))
         raise ValueError(f"its header names {twin!r:.80} twice")
+    for name, value in pairs:  # half a surrogate pair is no text
+        name.encode()
+        if isinstance(value, str):
+            value.encode()
     return found
 
 
@@ -124,10 +129,11 @@ def _no_constant(name: str) -> NoReturn:
 
 def _tensor(name: str, entry: object) -> tuple[int, int, TensorInfo]:
     """Where a tensor begins and ends, and what it is."""
-    name.encode()  # half a surrogate pair is no name
     if not isinstance(entry, dict):
         raise ValueError(f"the entry of {name!r:.80} is no object")
     fields = cast("dict[str, Any]", entry)
+    if not fields.keys() <= _FIELDS:
+        raise ValueError(f"the entry of {name!r:.80} has an unknown field")
     dtype, shape, offsets = fields.get("dtype"), fields.get("shape"), fields.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in BITS:
         raise ValueError(f"tensor {name!r:.80} has the unknown dtype {dtype!r:.40}")

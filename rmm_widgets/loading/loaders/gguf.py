@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from ...downloads.gguf_files import spare_gguf_files
+from ...downloads.gguf_files import pick_gguf_file
 from ...errors import (
     InvalidConfigError,
     LoadError,
@@ -28,7 +28,7 @@ from ...errors import (
 )
 from ...hub.identify import Evidence, Identity
 from ...types import ModelType
-from ..config import EmbeddingModelConfig, ModelConfig, parse_config
+from ..config import EmbeddingModelConfig, ModelConfig, parse_config, refuse_settings
 from ..dependencies import require
 from ..estimate import gguf_estimate
 from ..files import list_files
@@ -85,7 +85,7 @@ class GgufLoader:
     def estimate(self, folder: Path, model_type: ModelType, config: Mapping[str, Any]) -> MemoryEstimate:
         """The tensors of the file that would be chosen, and the cache for its context."""
         settings = parse_config(model_type, config)
-        files = shards_of(choose_file(folder, getattr(settings, "file", None)))
+        files = shards_of(choose_file(folder, settings.file))
         headers = [read_gguf_header(path) for path in files]
         room = room_for(headers[0], settings)
         return gguf_estimate(headers, context=room.context, text=room.text)
@@ -129,8 +129,8 @@ class GgufServable(ModelHolder):
             UnsupportedModelError: Its architecture has no embeddings.
             InvalidConfigError: The settings ask for another precision than the file's, or a file that is not there.
         """
-        _refuse_dtype(settings)
-        path = choose_file(self._folder, getattr(settings, "file", None))
+        refuse_settings(settings, "dtype", loader="gguf")
+        path = choose_file(self._folder, settings.file)
         header = read_gguf_header(path)
         check_architecture(header, path.name)
         place = "cpu" if device is None or settings.force_cpu else device
@@ -156,32 +156,25 @@ class GgufServable(ModelHolder):
 def choose_file(folder: Path, wanted: str | None = None) -> Path:
     """The GGUF file to load, of several shards the first: the wanted one, else by the order of preference.
 
+    Args:
+        wanted: A path, a name or a quantisation; see `downloads.gguf_files.pick_gguf_file`.
+
     Raises:
         InvalidConfigError: There is no such file.
-        UnsupportedModelError: There is none, or there are several models.
+        UnsupportedModelError: There is no model in this format.
+        LoadError: A shard of it is missing.
     """
-    found = [path for path in list_files(folder) if path.lower().endswith(".gguf")]
-    if wanted is not None:
-        if wanted not in found:
-            raise InvalidConfigError(
-                f"file is {wanted!r:.200}, which the repository does not have on disk",
-                hint=f"It has: {_shown(found)}.",
-            )
-        return folder / wanted
-    spare = spare_gguf_files(found)
-    kept = [path for path in found if path not in spare and "mmproj" not in path.lower()]
-    firsts = [path for path in kept if (shard := _SHARD.search(path)) is None or int(shard["number"]) == 1]
-    if len(firsts) == 1:
-        return folder / firsts[0]
-    if firsts:
+    try:
+        found = pick_gguf_file(list_files(folder), wanted)
+    except ValueError as error:
+        raise InvalidConfigError(
+            f"file is {wanted!r:.200}, but {error}"[:1000], hint="Name one of these, or leave file at None."
+        ) from None
+    if found is None:
         raise UnsupportedModelError(
-            f"The repository has several models: {_shown(firsts)}",
-            hint="Say which one to load with the setting file='NAME.gguf'.",
+            "The repository has no model in a GGUF file", hint="Download it again, or choose another repository."
         )
-    raise UnsupportedModelError(
-        "The repository has no GGUF file to begin with" + (f"; it has: {_shown(found)}" if found else ""),
-        hint="Download the model again; of a model in shards, all are needed.",
-    )
+    return shards_of(folder / found)[0]
 
 
 def shards_of(path: Path) -> tuple[Path, ...]:
@@ -268,19 +261,6 @@ def _placed(device: str, *, offload: bool) -> dict[str, int]:
             hint="Load with device='cpu', or install a llama-cpp-python that was built for the GPU.",
         )
     return {"n_gpu_layers": -1, "main_gpu": int(number or 0)}
-
-
-def _refuse_dtype(settings: ModelConfig) -> None:
-    dtype = getattr(settings, "dtype", "auto")
-    if dtype != "auto":
-        raise InvalidConfigError(
-            f"dtype is {dtype!r}, but a GGUF file keeps its own precision",
-            hint="Leave dtype at 'auto', and choose another file of the repository with the setting file.",
-        )
-
-
-def _shown(paths: list[str]) -> str:
-    return ", ".join(paths[:8]) + (f" and {len(paths) - 8} more" if len(paths) > 8 else "") or "none"
 
 
 LOADER: Loader = GgufLoader()

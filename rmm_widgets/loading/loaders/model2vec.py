@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InvalidConfigError, LoadError, ModelNotAvailableError, UnsupportedModelError
+from ...errors import LoadError, ModelNotAvailableError, UnsupportedModelError
 from ...hub.identify import Evidence, Identity
 from ...types import ModelType
-from ..config import EmbeddingModelConfig, ModelConfig
+from ..config import EmbeddingModelConfig, ModelConfig, parse_config, refuse_settings
 from ..dependencies import require
 from ..estimate import model2vec_estimate
 from ..loader import Loader, Match, MemoryEstimate
@@ -27,8 +27,6 @@ from .holder import ModelHolder, stop_if
 from .texts import texts_of
 
 __all__ = ["LOADER", "Model2VecLoader", "Model2VecServable"]
-
-_PRECISIONS = ("auto", "float32", "float16")
 
 
 class Model2VecLoader:
@@ -84,16 +82,23 @@ class Model2VecServable(ModelHolder):
 
         Raises:
             LoadError: They are damaged, or another device than the CPU was asked for.
-            InvalidConfigError: There is no such precision.
+            InvalidConfigError: The settings ask for what a table cannot be.
         """
+        _check(settings)
         if device not in {None, "cpu"} and not settings.force_cpu:
             raise LoadError(
                 f"model2vec runs on the CPU only, not on {device!r}", hint="Load it with device='cpu', or without one."
             )
         stop_if(cancelled)
-        static = _read(self._folder, _precision(settings))
+        static = _read(self._folder, settings.dtype)
         library = f"model2vec {version('model2vec')}"
         return EmbeddingModel(_Embedder(static)), Loaded(device="cpu", detail={"library": library})
+
+    def update_config(self, config: dict[str, Any]) -> None:
+        """Use a complete configuration from the next call on; where it is wrong, the old one stays."""
+        with self._named():
+            _check(parse_config(self._type, config))
+        super().update_config(config)
 
 
 class _Embedder:
@@ -117,13 +122,10 @@ class _Embedder:
         return [self.embed(["probe"], EmbeddingModelConfig())]
 
 
-def _precision(settings: ModelConfig) -> str:
-    dtype = str(getattr(settings, "dtype", "auto"))
-    if dtype not in _PRECISIONS:
-        raise InvalidConfigError(
-            f"dtype is {dtype!r}, which model2vec does not have", hint=f"It has: {', '.join(_PRECISIONS)}."
-        )
-    return dtype
+def _check(settings: ModelConfig) -> None:
+    refuse_settings(settings, "file", loader="model2vec")  # there is one table
+    if settings.dtype == "bfloat16":  # numpy, which holds the table, has none
+        refuse_settings(settings, "dtype", loader="model2vec")
 
 
 def _read(folder: Path, dtype: str) -> Any:
