@@ -153,7 +153,8 @@ def _gguf(e: Evidence) -> Identity | None:
         return Identity(_GGUF, ModelType.EMBEDDING_MODEL, reason)
     if e.pipeline_tag in _EMBEDDING_PIPELINES:
         return Identity(_GGUF, ModelType.EMBEDDING_MODEL, f"{reason} for {e.pipeline_tag}")
-    return Identity(_GGUF, None, reason, none_of_ours=True)
+    # A model made for writing can give embeddings too, where the user asks for that.
+    return Identity(_GGUF, None, reason)
 
 
 def _text_diffusion_pipeline(e: Evidence) -> Identity | None:

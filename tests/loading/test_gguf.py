@@ -15,8 +15,10 @@ from rmm_widgets.errors import (
     ModelNotAvailableError,
     UnsupportedModelError,
 )
+from rmm_widgets.hub.identify import identify
+from rmm_widgets.loading.choice import Candidate
 from rmm_widgets.loading.config import parse_config
-from rmm_widgets.loading.detect import detect
+from rmm_widgets.loading.detect import find_candidates, read_evidence
 from rmm_widgets.loading.headers.gguf import GgufHeader, parse_gguf
 from rmm_widgets.loading.loaders import get_loader, open_servable
 from rmm_widgets.loading.loaders.gguf import check_architecture, choose_file, room_for, shards_of
@@ -107,13 +109,18 @@ def test_other_types_are_refused_with_the_reason(tmp_path: Path, kind: str) -> N
     assert caught.value.model_id == "m"
 
 
+def candidates(folder: Path) -> tuple[Candidate, ...]:
+    evidence = read_evidence(folder)
+    return find_candidates(evidence, identify(evidence))
+
+
 def test_a_folder_of_gguf_files_is_taken_and_its_type_left_open(tmp_path: Path) -> None:
     (tmp_path / "m.gguf").write_bytes(gguf_files.small())
     (tmp_path / "README.md").write_text("---\npipeline_tag: text-generation\n---\n")
-    found = detect(tmp_path)
-    assert (found.loader, found.library, found.model_type) == ("gguf", "llama-cpp-python", None)
+    [found] = candidates(tmp_path)
+    assert (found.loader.name, found.loader.library, found.match.model_type) == ("gguf", "llama-cpp-python", None)
     (tmp_path / "README.md").write_text("---\npipeline_tag: sentence-similarity\n---\n")
-    assert detect(tmp_path).model_type is EMBEDDING
+    assert candidates(tmp_path)[0].match.model_type is EMBEDDING
     with pytest.raises(ModelNotAvailableError):
         open_servable("gguf", model_id="m", model_type="embedding_model", path=str(tmp_path / "nothing"))
 

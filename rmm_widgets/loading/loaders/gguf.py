@@ -28,7 +28,7 @@ from ...errors import (
 )
 from ...hub.identify import Evidence, Identity
 from ...types import ModelType
-from ..config import EmbeddingModelConfig, ModelConfig, parse_config, refuse_settings
+from ..config import EmbeddingModelConfig, ModelConfig, parse_config
 from ..dependencies import require
 from ..estimate import gguf_estimate
 from ..files import list_files
@@ -129,7 +129,6 @@ class GgufServable(ModelHolder):
             UnsupportedModelError: Its architecture has no embeddings.
             InvalidConfigError: The settings ask for another precision than the file's, or a file that is not there.
         """
-        refuse_settings(settings, "dtype", loader="gguf")
         path = choose_file(self._folder, settings.file)
         header = read_gguf_header(path)
         check_architecture(header, path.name)

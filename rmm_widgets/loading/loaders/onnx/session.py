@@ -67,6 +67,7 @@ class Session:
             LoadError: It is damaged, or the device is not there.
         """
         onnxruntime: Any = importlib.import_module("onnxruntime")
+        onnxruntime.disable_telemetry_events()
         provider, settings = _provider(device, onnxruntime.get_available_providers())
         check_external_data(path)
         options = onnxruntime.SessionOptions()
