@@ -27,6 +27,7 @@ LAYERS: list[set[str]] = [
     {"manager_lifetime"},
     {"manager_files", "manager_safety"},
     {"manager_downloads"},
+    {"manager_loading"},
     {"manager"},
     {"default_manager"},
     {"commands"},
