@@ -20,7 +20,7 @@ def missing_packages(loader: Loader) -> tuple[str, ...]:
     modules = {module.partition(".")[0]: None for module in loader.preload}
     packages = {module: loader.library if _is_module_of(module, loader) else _package(module) for module in modules}
     missing = {package: None for module, package in packages.items() if not _can_be_found(module)}
-    if loader.library not in packages.values() and not _is_distribution(loader.library):
+    if loader.library not in packages.values() and not _is_there(loader.library):
         missing[loader.library] = None
     return tuple(sorted(missing, key=lambda package: package != loader.library))
 
@@ -78,7 +78,10 @@ def _can_be_found(module: str) -> bool:
         return True
 
 
-def _is_distribution(name: str) -> bool:
+def _is_there(name: str) -> bool:
+    """Whether there is such a distribution, or another one with its module, as onnxruntime-gpu has onnxruntime's."""
+    if _can_be_found(name.replace("-", "_")):
+        return True
     try:
         distribution(name)
     except PackageNotFoundError:

@@ -185,9 +185,13 @@ def test_what_is_installed_is_found_out_without_an_import(site: Path, monkeypatc
         assert missing_packages(make("x", "rmm-never-imported", ("rmm_never_imported",))) == (), "of another package"
         assert missing_packages(make("x", "rmm-a", ("rmm_b", "rmm_a"))) == ("rmm-a", "rmm_b"), "its own name first"
         assert missing_packages(make("x", "llama-cpp-python-x", ("PIL", "rmm_b"))) == ("llama-cpp-python-x", "rmm_b")
+        assert missing_packages(make("x", "numpy-gpu", ("numpy",))) == ("numpy-gpu",)
+        assert missing_packages(make("x", "rmm-never-imported")) == (), "a module of that name will do"
         assert missing_packages(ONNX) == ()
+        named = make("x", "onnxruntime", ("onnxruntime",))
+        assert missing_packages(named) == ()
         monkeypatch.setitem(sys.modules, "onnxruntime", None)
-        assert missing_packages(ONNX) == ("onnxruntime",)
+        assert missing_packages(named) == ("onnxruntime",)
     finally:
         (site / "rmm_never_imported.py").unlink()
 
