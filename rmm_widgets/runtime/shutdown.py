@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ..errors import ManagerClosedError, RMMError
 from ..lifecycle.states import RESTING, Stage
-from .threads import run_in_thread
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -36,7 +35,7 @@ async def shut_down(engine: Engine, registrar: Registrar) -> list[RMMError]:
         if machine.models[model_id].worker and entry.error is not None
     ]
     await asyncio.gather(*(engine.residents.kill(entry) for entry in engine.entries.values()), return_exceptions=True)
-    await run_in_thread(engine.nurseries.close, name="rmm-nurseries")
+    await engine.in_thread(engine.nurseries.close, "nurseries")
     await engine.transfers.close()
     await engine.loop.cancel_all(timeout=2.0)
     for job in list(engine.jobs.values()):

@@ -24,10 +24,13 @@ from rmm_widgets.errors import ModelNotRegisteredError, RMMError
 from rmm_widgets.lifecycle.invariants import violations
 from rmm_widgets.lifecycle.states import RESTING, ModelState, Stage
 from rmm_widgets.loading.detect import detect
+from rmm_widgets.loading.safety.folder import inspect_folder
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.runtime import transfers
 from rmm_widgets.runtime.job import Job
+from rmm_widgets.safety_records import SafetyReport
 from rmm_widgets.types import ModelEvent, ModelHealth, ModelInstance
+from rmm_widgets.workers.capacity import Capacity, Machine
 
 from .disk import doubles_of_disk
 from .threads import doubles_of_threads
@@ -41,6 +44,13 @@ MOST_STEPS = 30_000
 """Steps after which a schedule that has not come to rest never will."""
 
 _detected: dict[Path, Any] = {}
+_inspected: dict[Path, SafetyReport] = {}
+_MACHINE = Machine(ram=Capacity(total=64 << 30, available=60 << 30, source="this computer"))
+"""Room for everything: evictions are ordinary unloads, and their policy has tests of its own."""
+
+
+class _Opened:
+    """A servable that nobody asks for anything."""
 
 
 class Violation(AssertionError):
@@ -76,6 +86,7 @@ class Explorer:
             download_timeout=world.numbers.choice((None, 60.0)),
         )
         self.engine = self.manager._engine
+        self.engine.settings.read_machine = lambda **_: _MACHINE
         self.machine = self.engine.machine
         self.manager.add_event_listener(self.seen.append)
         self.users = Users(world, self.manager)
@@ -176,7 +187,7 @@ class Explorer:
             and all(state.stage in RESTING for state in self.machine.models.values())
             and all(job.done() for job in self.users.jobs)
             and all(wait.done() for wait in self.users.waits)
-            and not any(entry.probing for entry in self.engine.entries.values())
+            and not any(entry.watched for entry in self.engine.entries.values())
         )
 
     def unfinished(self) -> str:
@@ -273,17 +284,25 @@ def _simulated(world: World, folder: Path) -> Generator[None]:
     def no_thread(thread: threading.Thread) -> None:
         raise AssertionError(f"{thread.name} is a real thread: give it a double")
 
-    def detect_once(path: Path) -> Any:
+    def detect_once(path: Path, **_more: Any) -> Any:
         if path not in _detected:
             _detected[path] = detect(path)
         return _detected[path]
+
+    def inspect_once(path: Path) -> SafetyReport:
+        if path not in _inspected:
+            _inspected[path] = inspect_folder(path)
+        return _inspected[path]
 
     doubles = {
         **doubles_of_threads(world),
         **doubles_of_workers(world),
         **doubles_of_disk(world, folder / "models"),
         "loading.detect.detect": detect_once,
-        "loading.loaders.open_servable": lambda *_, **__: None,
+        "loading.safety.folder.inspect_folder": inspect_once,
+        "loading.loaders.open_servable": lambda *_, **__: _Opened(),
+        "runtime.admission.process_memory": lambda _pid: 50 << 20,
+        "runtime.admission.resident_memory": lambda: 100 << 20,
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, double in doubles.items():
