@@ -107,7 +107,7 @@ class Admission:
             async with self._turn:
                 await self._find_room(order)
         order.admitted = True
-        order.resident = resident_memory() if in_kernel else 0
+        order.resident = await self._engine.in_thread(resident_memory, "weigh") if in_kernel else 0
 
     def placed(self, generation: int, worker: Worker) -> None:
         """The load has a worker: what that takes already is no longer only promised."""

@@ -6,6 +6,7 @@ When a model may be loaded is the machine's business; how a worker works is `wor
 from __future__ import annotations
 
 import asyncio
+import importlib
 import time
 import weakref
 from datetime import UTC, datetime
@@ -39,6 +40,10 @@ UNLOAD_TIMEOUT = 30.0
 """Seconds that a custom model's `unload` may take; a process is simply ended."""
 
 STOP_GRACE = 2.0
+_NEEDED = (
+    *("loading.custom", "loading.detect", "loading.estimate", "loading.safety.folder"),
+    *("workers.process", "workers.thread"),
+)
 _WORTH_COUNTING = 1.0
 
 LAST_WORDS = 200
@@ -52,6 +57,7 @@ class Residents:
         self._engine = engine
         self._loads: dict[str, asyncio.Task[None]] = {}
         self._handles: weakref.WeakKeyDictionary[ModelInstance, Resident] = weakref.WeakKeyDictionary()
+        self._has_imported = False
         self.probing = Probing(engine)
         self.restarting = Restarting(engine)
 
@@ -209,6 +215,9 @@ class Residents:
 
     async def _place(self, entry: Entry, generation: int, folder: Path | None) -> Worker:
         engine, info = self._engine, entry.info
+        if not self._has_imported:
+            await engine.in_thread(_import_what_loads_need, "imports")
+            self._has_imported = True
         isolation = entry.options.isolation or engine.settings.isolation
         device = entry.options.device
         if folder is None:
@@ -333,6 +342,12 @@ class Residents:
         self.restarting.died(entry, generation, exited.result(), error)
         engine.integrity.unloaded(entry)
         engine.settle(model_id)
+
+
+def _import_what_loads_need() -> None:
+    """On a thread: the first import of it all would hold the loop up for a tenth of a second."""
+    for module in _NEEDED:
+        importlib.import_module(f"...{module}", __name__)
 
 
 def _left(limit: float | None, spent: float) -> float | None:
