@@ -44,6 +44,7 @@ __all__ = ["start_process_worker"]
 _Tell = Callable[[OSError | None], None]
 
 _ATTEMPTS = 3
+_CANCELLED = "its start was cancelled"
 _FEW, _SHORT = 32, 4096
 _NUMBERS = frozenset({type(None), bool, int, float})
 _DRAIN = 0.3
@@ -125,8 +126,8 @@ class _ProcessLink:
         try:
             error = await asyncio.shield(started)
         except asyncio.CancelledError:
-            self._unwanted = True
-            started.add_done_callback(lambda _: self.kill("its start was cancelled"))
+            self._unwanted = True  # whoever is second, this or the owning thread, kills it
+            self.kill(_CANCELLED)
             raise
         if error:
             raise error
@@ -208,6 +209,8 @@ class _ProcessLink:
         for thread in threads:
             thread.start()
         tell(None)
+        if self._unwanted:
+            self.kill(_CANCELLED)
         remove_abandoned(tempfile.gettempdir())
         returncode = self._wait()
         threads[0].join(_DRAIN)
@@ -281,7 +284,7 @@ class _ProcessLink:
 
     def _spawned(self, child_end: socket.socket, log: IO[bytes], temporary: str) -> subprocess.Popen[bytes]:
         if self._unwanted:
-            raise OSError("its start was cancelled")
+            raise OSError(_CANCELLED)
         return subprocess.Popen(
             [sys.executable, "-P", "-u", "-m", __package__ or "", str(child_end.fileno()), str(os.getpid())],
             stdin=subprocess.DEVNULL,
