@@ -207,7 +207,7 @@ def _image(mode: str, width: int, height: int, data: memoryview) -> Any:
         raise ValueError("an image's size does not fit its bytes")
     from PIL import Image
 
-    return Image.frombytes(mode, (width, height), bytes(data)) if data.nbytes else Image.new(mode, (width, height))
+    return Image.frombytes(mode, (width, height), data) if data.nbytes else Image.new(mode, (width, height))
 
 
 class _UnsendableError(Exception):
