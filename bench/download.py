@@ -27,7 +27,7 @@ import rmm_widgets
 from rmm_widgets.downloads.messages import Done, Failed, Start, decode_reply, encode_line
 from rmm_widgets.downloads.spec import FetchSpec
 
-from .responsiveness import main as responsiveness
+from .download_lateness import main as download_lateness
 from .static_hub import nginx_hub, slow_hub
 
 REPOSITORY = "bench/model"
@@ -107,7 +107,7 @@ def main(rounds: int, only: str = "") -> None:
     print("| --- | --- | --- | --- | --- | --- | --- |")
     print("\n".join(rows))
     if not only or only in "responsiveness":
-        responsiveness(rounds)
+        download_lateness(rounds)
 
 
 def _measure(workload: Workload, rounds: int) -> list[str]:

@@ -7,10 +7,10 @@ import random
 import statistics
 import subprocess
 import sys
-import time
 
 import msgspec
 
+from .lateness import ticking
 from .models import Place, load, open_manager, places
 
 WAYS = ("idle", "process", "kernel")
@@ -41,27 +41,12 @@ def _in_kernel(place: Place, way: str) -> list[float]:
 
 
 async def _kernel(way: str, place: Place) -> None:
-    late: list[float] = []
-
-    async def tick() -> None:
-        due = time.perf_counter() + 0.001
-        while True:
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            now = time.perf_counter()
-            late.append(now - due)
-            due = now + 0.001
-
     with open_manager(place) as manager:
-        ticking = asyncio.create_task(tick())
-        await asyncio.sleep(0.5)
-        late.clear()
-        if way == "idle":
-            await asyncio.sleep(2)
-        else:
-            await asyncio.to_thread(load, manager, place.names[0], place, isolation=way)
-        ticking.cancel()
-    late.sort()
-    print(late[len(late) // 2], late[int(len(late) * 0.99)], late[-1])
+        async with ticking():
+            if way == "idle":
+                await asyncio.sleep(2)
+            else:
+                await asyncio.to_thread(load, manager, place.names[0], place, isolation=way)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ from pathlib import Path
 import msgspec
 
 from ..downloads.gguf_files import pick_gguf_file
-from ..errors import LoadError, ModelNotAvailableError, UnsupportedModelError
+from ..errors import LoadError, UnsupportedModelError
 from ..hub.card import parse_card
 from ..hub.identify import Evidence, Identity, identify
 from ..types import ModelType
 from .choice import Candidate, choose, in_order
 from .dependencies import missing_packages
-from .files import list_files, read_optional_json, read_text
+from .files import list_files, read_optional_json, read_text, require_folder
 from .headers.gguf import read_gguf_header
 from .loaders import all_loaders, get_loader, other_loaders, set_aside
 
@@ -134,8 +134,7 @@ def find_candidates(
 
 
 def _look(folder: Path) -> tuple[Evidence, Identity]:
-    if not folder.is_dir():
-        raise ModelNotAvailableError("The model's folder is not on disk", hint="Download the model first.")
+    require_folder(folder)
     evidence = read_evidence(folder)
     return evidence, identify(evidence)
 

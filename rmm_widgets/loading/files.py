@@ -11,12 +11,24 @@ from typing import Any
 
 import msgspec
 
-from ..errors import LoadError
+from ..errors import LoadError, ModelNotAvailableError
 
-__all__ = ["list_files", "read_optional_json", "read_text"]
+__all__ = ["list_files", "read_optional_json", "read_text", "require_folder"]
 
 _JSON_LIMIT = 8 << 20
 """Bytes; small lists make 20 times as many in memory."""
+
+
+def require_folder(folder: Path, *, model_id: str | None = None) -> None:
+    """Refuse a model whose folder is not there.
+
+    Raises:
+        ModelNotAvailableError: It is not.
+    """
+    if not folder.is_dir():
+        raise ModelNotAvailableError(
+            "The model's folder is not on disk", model_id=model_id, hint="Download the model first."
+        )
 
 
 def list_files(folder: Path) -> tuple[str, ...]:

@@ -176,6 +176,8 @@ def _module(servable: Any) -> Any:
     """The torch module inside a servable."""
     model = servable.model
     inner = getattr(model, "_source", None) or model._denoiser
+    if hasattr(inner, "_logits"):  # a function that was given the model
+        return inner._logits.args[0]
     return getattr(inner, "_model", None) or inner._pipe.model
 
 

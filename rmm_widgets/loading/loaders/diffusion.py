@@ -14,8 +14,10 @@ from ...errors import InvalidConfigError, LoadError
 from ...types import ModelType
 from ..config import DiffusionLMConfig, parse_config
 from ..files import read_optional_json
+from .sampling import sample
+from .texts import open_tokenizer
 
-__all__ = ["Block", "Denoiser", "DiffusionLM", "Ids", "read_block"]
+__all__ = ["Block", "Denoiser", "DiffusionLM", "Ids", "open_masked", "read_block"]
 
 Ids = NDArray[np.int64]
 
@@ -127,6 +129,44 @@ class DiffusionLM:
             )
         masks = min(room, new_tokens or self._block.usual or room)
         return np.array(known + [self._block.mask] * masks, np.int64)
+
+
+class _Sampler:
+    """A denoiser from a function that gives logits; numpy draws, so a seed means the same text for all of them."""
+
+    def __init__(self, logits: Callable[[Ids], NDArray[Any]], mask: int) -> None:
+        self._logits = logits
+        self._mask = mask
+
+    def denoise(
+        self, start: Ids, config: DiffusionLMConfig, steps: int, on_step: Callable[[int, Ids], None] | None
+    ) -> Ids:
+        return sample(
+            self._logits,
+            start,
+            mask=self._mask,
+            steps=steps,
+            temperature=config.temperature,
+            draw=np.random.RandomState(config.seed),
+            on_step=on_step,
+        )
+
+    def probe(self, start: Ids) -> list[NDArray[Any]]:
+        return [self._logits(start)]
+
+
+def open_masked(folder: Path, logits: Callable[[Ids], NDArray[Any]]) -> DiffusionLM:
+    """The diffusion language model in a folder, uncovered by `sampling.sample`.
+
+    Args:
+        logits: Token ids (length,) to scores (length, vocabulary).
+
+    Raises:
+        LoadError: Its tokenizer cannot be opened, or the repository does not say what its mask is.
+    """
+    tokenizer = open_tokenizer(folder)
+    block = read_block(folder, tokenizer)
+    return DiffusionLM(_Sampler(logits, block.mask), tokenizer, block)
 
 
 def read_block(folder: Path, tokenizer: Any) -> Block:

@@ -23,7 +23,6 @@ from ...downloads.gguf_files import pick_gguf_file
 from ...errors import (
     InvalidConfigError,
     LoadError,
-    ModelNotAvailableError,
     UnsupportedModelError,
 )
 from ...hub.identify import Evidence, Identity
@@ -31,7 +30,7 @@ from ...types import ModelType
 from ..config import EmbeddingModelConfig, ModelConfig, parse_config
 from ..dependencies import require
 from ..estimate import gguf_estimate
-from ..files import list_files
+from ..files import list_files, require_folder
 from ..headers.gguf import GgufHeader, read_gguf_header
 from ..loader import Loader, Match, MemoryEstimate
 from ..servable import Loaded
@@ -105,10 +104,7 @@ class GgufLoader:
                 model_id=model_id,
                 hint="Register it with the type embedding_model, or choose a repository with safetensors.",
             )
-        if not path.is_dir():
-            raise ModelNotAvailableError(
-                "The model's folder is not on disk", model_id=model_id, hint="Download the model first."
-            )
+        require_folder(path, model_id=model_id)
         require("llama_cpp", model_id=model_id)
         return GgufServable(model_id, model_type, path)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidConfigError
-from ..config import EmbeddingModelConfig, refuse_settings
+from ..config import EmbeddingModelConfig
 from .embeddings import EmbeddingModel
 from .texts import texts_of
 
@@ -67,7 +67,6 @@ class LlamaEncoder(EmbeddingModel):
 
     def configure(self, config: EmbeddingModelConfig) -> None:
         """Use these settings from the next call on; see `LoadedModel.configure`."""
-        refuse_settings(config, "dtype", loader="gguf")
         if config.max_sequence_length is not None and config.max_sequence_length > self._longest:
             raise InvalidConfigError(
                 f"max_sequence_length is {config.max_sequence_length}, but there is room for {self._longest} tokens",

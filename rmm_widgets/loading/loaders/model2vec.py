@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import LoadError, ModelNotAvailableError, UnsupportedModelError
+from ...errors import LoadError, UnsupportedModelError
 from ...hub.identify import Evidence, Identity
 from ...types import ModelType
-from ..config import EmbeddingModelConfig, ModelConfig, parse_config, refuse_settings
+from ..config import EmbeddingModelConfig, ModelConfig, refuse_settings
 from ..dependencies import require
 from ..estimate import model2vec_estimate
+from ..files import require_folder
 from ..loader import Loader, Match, MemoryEstimate
 from ..servable import Loaded
 from .embeddings import EmbeddingModel
@@ -61,10 +62,7 @@ class Model2VecLoader:
                 model_id=model_id,
                 hint="Register the model as an embedding_model.",
             )
-        if not path.is_dir():
-            raise ModelNotAvailableError(
-                "The model's folder is not on disk", model_id=model_id, hint="Download the model first."
-            )
+        require_folder(path, model_id=model_id)
         require("model2vec", model_id=model_id)
         return Model2VecServable(model_id, model_type, path)
 
@@ -73,7 +71,7 @@ class Model2VecServable(ModelHolder):
     """A static embedding model; see `loading.servable.Servable`."""
 
     loader = "model2vec"
-    fixed = ("file",)
+    fixed = ("file",)  # there is one table
 
     def open_model(
         self, settings: ModelConfig, device: str | None, cancelled: Callable[[], bool]
@@ -82,9 +80,7 @@ class Model2VecServable(ModelHolder):
 
         Raises:
             LoadError: They are damaged, or another device than the CPU was asked for.
-            InvalidConfigError: The settings ask for what a table cannot be.
         """
-        _check(settings)
         if device not in {None, "cpu"} and not settings.force_cpu:
             raise LoadError(
                 f"model2vec runs on the CPU only, not on {device!r}", hint="Load it with device='cpu', or without one."
@@ -94,11 +90,11 @@ class Model2VecServable(ModelHolder):
         library = f"model2vec {version('model2vec')}"
         return EmbeddingModel(_Embedder(static)), Loaded(device="cpu", detail={"library": library})
 
-    def update_config(self, config: dict[str, Any]) -> None:
-        """Use a complete configuration from the next call on; where it is wrong, the old one stays."""
-        with self._named():
-            _check(parse_config(self._type, config))
-        super().update_config(config)
+    def _parse(self, config: dict[str, Any]) -> ModelConfig:
+        settings = super()._parse(config)
+        if settings.dtype == "bfloat16":  # numpy, which holds the table, has none
+            refuse_settings(settings, "dtype", loader=self.loader)
+        return settings
 
 
 class _Embedder:
@@ -120,12 +116,6 @@ class _Embedder:
 
     def probe(self) -> list[NDArray[Any]]:
         return [self.embed(["probe"], EmbeddingModelConfig())]
-
-
-def _check(settings: ModelConfig) -> None:
-    refuse_settings(settings, "file", loader="model2vec")  # there is one table
-    if settings.dtype == "bfloat16":  # numpy, which holds the table, has none
-        refuse_settings(settings, "dtype", loader="model2vec")
 
 
 def _read(folder: Path, dtype: str) -> Any:

@@ -12,13 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ...errors import ModelNotAvailableError
 from ...hub.identify import Evidence, Identity
 from ...types import ModelType
 from ..config import ModelConfig
 from ..dependencies import require
 from ..estimate import onnx_estimate
-from ..files import list_files
+from ..files import list_files, require_folder
 from ..loader import Loader, Match, MemoryEstimate
 from ..servable import Loaded
 from .holder import ModelHolder, stop_if
@@ -64,10 +63,7 @@ class OnnxLoader:
             ModelNotAvailableError: There is no such folder.
         """
         del trusted  # ONNX files hold no code
-        if not path.is_dir():
-            raise ModelNotAvailableError(
-                "The model's folder is not on disk", model_id=model_id, hint="Download the model first."
-            )
+        require_folder(path, model_id=model_id)
         require("onnxruntime", *_needed(path), model_id=model_id)
         return OnnxServable(model_id, model_type, path)
 

@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...errors import ModelNotAvailableError
 from ...names import check_file_path, visible
 from ...safety_records import Finding, FindingKind, SafetyReport
+from ..files import require_folder
 from ..loaders.onnx.external_data import read_references
 from .configs import CONFIG_LIMIT, is_config, judge_config
 from .contents import REACH, Content, Sample, recognize
@@ -53,8 +53,7 @@ def inspect_folder(folder: Path) -> SafetyReport:
     Raises:
         ModelNotAvailableError: There is no such folder.
     """
-    if not folder.is_dir():
-        raise ModelNotAvailableError("The model's folder is not on disk", hint="Download the model first.")
+    require_folder(folder)
     return _Look(folder).report()
 
 

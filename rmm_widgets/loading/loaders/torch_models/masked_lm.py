@@ -2,55 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...config import DiffusionLMConfig
 from ...files import read_optional_json
-from ..diffusion import DiffusionLM, Ids, read_block
-from ..sampling import sample
-from ..texts import open_tokenizer
+from ..diffusion import DiffusionLM, Ids, open_masked
 from .inputs import to_numpy
 from .opening import Opening
 
 __all__ = ["open_model", "weights_folder"]
 
 _CLASSES = ("AutoModelForMaskedLM", "AutoModelForCausalLM", "AutoModel")
-
-
-class _Denoiser:
-    """Uncovers tokens; numpy draws, so that a seed gives the same text whatever computes the logits."""
-
-    def __init__(self, model: Any, mask: int) -> None:
-        self._model = model
-        self._mask = mask
-
-    def denoise(
-        self, start: Ids, config: DiffusionLMConfig, steps: int, on_step: Callable[[int, Ids], None] | None
-    ) -> Ids:
-        return sample(
-            self._logits,
-            start,
-            mask=self._mask,
-            steps=steps,
-            temperature=config.temperature,
-            draw=np.random.RandomState(config.seed),
-            on_step=on_step,
-        )
-
-    def probe(self, start: Ids) -> list[NDArray[Any]]:
-        return [self._logits(start)]
-
-    def _logits(self, ids: Ids) -> NDArray[np.float32]:
-        torch: Any = importlib.import_module("torch")
-        row = torch.tensor(ids[None], device=self._model.device)
-        with torch.inference_mode():
-            return to_numpy(self._model(input_ids=row, attention_mask=torch.ones_like(row)).logits[0])
 
 
 def open_model(opening: Opening) -> DiffusionLM:
@@ -62,9 +29,14 @@ def open_model(opening: Opening) -> DiffusionLM:
     transformers: Any = importlib.import_module("transformers")
     folder = weights_folder(opening.folder)
     model = opening.model(getattr(transformers, _class_name(folder)), folder)
-    tokenizer = open_tokenizer(opening.folder)
-    block = read_block(opening.folder, tokenizer)
-    return DiffusionLM(_Denoiser(model, block.mask), tokenizer, block)
+    return open_masked(opening.folder, functools.partial(_logits, model))
+
+
+def _logits(model: Any, ids: Ids) -> NDArray[np.float32]:
+    torch: Any = importlib.import_module("torch")
+    row = torch.tensor(ids[None], device=model.device)
+    with torch.inference_mode():
+        return to_numpy(model(input_ids=row, attention_mask=torch.ones_like(row)).logits[0])
 
 
 def weights_folder(folder: Path) -> Path:

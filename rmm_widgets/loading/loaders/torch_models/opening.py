@@ -17,13 +17,12 @@ import msgspec
 from ....errors import (
     InsufficientMemoryError,
     LoadError,
-    ModelNotAvailableError,
     RMMError,
     UnsafeModelError,
     UnsupportedModelError,
 )
 from ...dependencies import require
-from ...files import list_files, read_optional_json
+from ...files import list_files, read_optional_json, require_folder
 from ..holder import stop_if
 from .devices import torch_dtype
 
@@ -123,10 +122,7 @@ def check_folder(folder: Path, *modules: str, extra: str, trusted: bool, model_i
         MissingDependencyError: A library is not installed.
         UnsafeModelError: It needs code or pickles, and is not trusted.
     """
-    if not folder.is_dir():
-        raise ModelNotAvailableError(
-            "The model's folder is not on disk", model_id=model_id, hint="Download the model first."
-        )
+    require_folder(folder, model_id=model_id)
     require(*modules, model_id=model_id, extra=extra)
     _refuse_unsafe(folder, trusted=trusted, model_id=model_id)
 

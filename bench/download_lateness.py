@@ -33,18 +33,10 @@ RATE = 160 << 20
 """Bytes per second of the whole line: a fast one, not the loopback's memory speed."""
 
 _KERNEL = """
-import asyncio, sys, time, threading
+import asyncio, sys
+from bench.lateness import ticking
 how, endpoint, cache = sys.argv[1:]
 names = [f"bench/model-{n}" for n in range(MODELS)]
-late = []
-
-async def tick():
-    due = time.perf_counter() + 0.001
-    while True:
-        await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        now = time.perf_counter()
-        late.append(now - due)
-        due = now + 0.001
 
 async def download():
     if how == "idle":
@@ -64,13 +56,8 @@ async def download():
 
 async def main():
     import huggingface_hub.hf_api
-    ticking = asyncio.create_task(tick())
-    await asyncio.sleep(0.5)
-    late.clear()
-    await download()
-    ticking.cancel()
-    late.sort()
-    print(late[len(late) // 2], late[int(len(late) * 0.99)], late[-1])
+    async with ticking():
+        await download()
 
 asyncio.run(main())
 """
@@ -86,7 +73,7 @@ def main(rounds: int) -> None:
 
 def _lateness(folder: Path, rounds: int) -> None:
     hub = subprocess.Popen(
-        [sys.executable, "-m", "bench.responsiveness", "serve"],
+        [sys.executable, "-m", "bench.download_lateness", "serve"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
