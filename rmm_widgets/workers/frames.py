@@ -139,14 +139,12 @@ class FrameSocket:
     def receive(self) -> tuple[bytearray, bytearray | memoryview] | None:
         """The next frame's header and block, or None where the other side has closed.
 
-        A block that is read-only lies in shared memory, and is good until the next call of this method.
+        A block that is read-only lies in shared memory, and is good until `settle`.
 
         Raises:
             FrameError: What came is no frame, or is over the limits.
             OSError: The socket failed.
         """
-        if self.segments:
-            self.segments.settle()
         while (prelude := self._receive_prelude()) is not None:
             data, descriptor = prelude
             magic, first, second = _PRELUDE.unpack(data)
@@ -154,6 +152,11 @@ class FrameSocket:
                 return self._receive_frame(first, second, shared=magic == _SHARED)
             self._take(magic, first, second, descriptor)
         return None
+
+    def settle(self) -> None:
+        """The block that was received last is not needed any more."""
+        if self.segments:
+            self.segments.settle()
 
     def _receive_frame(
         self, header_size: int, size: int, *, shared: bool

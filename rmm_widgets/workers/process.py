@@ -327,7 +327,9 @@ class _ProcessLink:
         frame = self._frames.receive()
         if frame is None:
             return False
-        self._inbox.deliver(wire.decode_reply(*frame), sum(map(len, frame)))
+        reply, size = wire.decode_reply(*frame), sum(map(len, frame))
+        self._frames.settle()  # first, so that whoever then calls again finds the shared memory free
+        self._inbox.deliver(reply, size)
         return True
 
     def _write(self) -> None:

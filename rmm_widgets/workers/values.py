@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
+from .pixels import COLOURS, PIXEL, image_of, pixels_of
+
 __all__ = ["Packer", "unpack"]
 
 MAX_DEPTH = 100
@@ -118,6 +120,9 @@ class Packer:
     def _image(self, image: Any) -> Any:
         if image.mode not in _PIXEL_BYTES and image.mode != "1":
             image = image.convert(_full_colour(image))
+        pixels = pixels_of(image)
+        if pixels is not None:
+            return ["pixels", image.mode, list(image.size), self._reference(pixels)]
         return ["image", image.mode, list(image.size), self._reference(memoryview(image.tobytes()))]
 
     def _reference(self, data: memoryview) -> Any:
@@ -135,7 +140,7 @@ class Packer:
 def unpack(tree: Any, block: bytearray | memoryview) -> Any:
     """The value of a tree whose buffers lie in `block`. Arrays may be written to.
 
-    They share the block's memory, but for a read-only block, of which nothing is kept.
+    They share the block's memory, and images may, but for a read-only block, of which nothing is kept.
 
     Raises:
         ValueError: The tree is none that `Packer` makes.
@@ -167,6 +172,8 @@ def _value(tree: Any, block: memoryview, depth: int) -> Any:
             return _array(dtype, shape, _buffer(reference, block))  # pyright: ignore[reportUnknownArgumentType]
         case ["image", str(mode), [int(width), int(height)], reference]:
             return _image(mode, width, height, _buffer(reference, block))  # pyright: ignore[reportUnknownArgumentType]
+        case ["pixels", str(mode), [int(width), int(height)], reference]:
+            return _pixels(mode, width, height, _buffer(reference, block))  # pyright: ignore[reportUnknownArgumentType]
         case ["datetime", str(text)]:
             return datetime.fromisoformat(text)
         case _:
@@ -208,6 +215,12 @@ def _image(mode: str, width: int, height: int, data: memoryview) -> Any:
     from PIL import Image
 
     return Image.frombytes(mode, (width, height), data) if data.nbytes else Image.new(mode, (width, height))
+
+
+def _pixels(mode: str, width: int, height: int, data: memoryview) -> Any:
+    if min(width, height) <= 0 or mode not in COLOURS or width * height * PIXEL != data.nbytes:
+        raise ValueError("an image's size does not fit its pixels")
+    return image_of(mode, width, height, data)
 
 
 class _UnsendableError(Exception):

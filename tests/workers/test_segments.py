@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from rmm_widgets.errors import WorkerDiedError
 from rmm_widgets.workers import wire
@@ -188,6 +189,16 @@ async def test_results_belong_to_the_caller(start: Start) -> None:
     assert len(segments(worker)._results) == 1
     await worker.stop()
     assert [int(result.min()) for result in results] == list(range(6))
+
+
+async def test_pictures_go_there_and_back(start: Start) -> None:
+    worker = await start()
+    for mode, value in (("RGB", (1, 2, 3)), ("RGBA", (4, 5, 6, 7)), ("L", 8)) * 2:
+        image = Image.new(mode, (1200, 1000), value)
+        back = await worker.call("echo", (image,), {})
+        assert (back.mode, back.size, back.tobytes()) == (mode, image.size, image.tobytes())
+        back.putpixel((0, 0), 0)
+    assert len(segments(worker)._results) == 1
 
 
 async def test_memory_for_many_calls_is_that_of_one(start: Start) -> None:

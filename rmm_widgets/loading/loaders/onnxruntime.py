@@ -41,8 +41,7 @@ class OnnxLoader:
 
     name = "onnxruntime"
     library = "onnxruntime"
-    preload = ()
-    """Importing onnxruntime begins a thread, which a copy of the process would lack."""
+    preload = ("onnxruntime",)
 
     def match(self, evidence: Evidence, identity: Identity) -> Match | None:
         """A folder with the ONNX files that a model of its type is made of."""
