@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 
 from ..errors import LoadError, MissingDependencyError
 from .loader import Loader
 
-__all__ = ["missing_packages", "not_installed", "require"]
+__all__ = ["missing_packages", "not_installed", "require", "version_of"]
 
 _PACKAGES = {"PIL": "pillow", "llama_cpp": "llama-cpp-python"}
 
@@ -49,6 +50,11 @@ def require(*modules: str, model_id: str | None = None, extra: str | None = None
             raise _broken(module, error, model_id) from error
     if missing:
         raise not_installed(missing, model_id=model_id, extra=extra)
+
+
+def version_of(module: str) -> str:
+    """The version of a library that is imported, as it tells itself; its metadata would be searched for long."""
+    return str(getattr(sys.modules[module], "__version__", "of an unknown version"))
 
 
 def not_installed(

@@ -27,6 +27,7 @@ from .cloning import Cloner
 __all__ = ["main"]
 
 _MAX_MESSAGE = 1 << 16
+_LOADERS = "..loading.loaders"
 _TITLE = "rmm_widgets.workers"
 
 
@@ -38,8 +39,8 @@ def main() -> NoReturn:
     end_with(kernel)
     os.umask(0o077)
     try:
-        for name in modules:
-            importlib.import_module(name)
+        for name in (_LOADERS, *modules):
+            importlib.import_module(name, __package__)
         cloner = Cloner()
         _settle()
         _require_one_thread()

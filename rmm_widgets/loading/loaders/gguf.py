@@ -13,7 +13,6 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from ...errors import (
 from ...hub.identify import Evidence, Identity
 from ...types import ModelType
 from ..config import EmbeddingModelConfig, ModelConfig, parse_config
-from ..dependencies import require
+from ..dependencies import require, version_of
 from ..estimate import gguf_estimate
 from ..files import list_files, require_folder
 from ..headers.gguf import GgufHeader, read_gguf_header
@@ -137,7 +136,7 @@ class GgufServable(ModelHolder):
             "architecture": header.architecture,
             "context": source.context,
             "longest_text": source.longest,
-            "library": f"llama-cpp-python {version('llama-cpp-python')}",
+            "library": f"llama-cpp-python {version_of('llama_cpp')}",
         }
         return model, Loaded(device=place, detail=detail)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from ...errors import LoadError, UnsupportedModelError
 from ...hub.identify import Evidence, Identity
 from ...types import ModelType
 from ..config import EmbeddingModelConfig, ModelConfig, refuse_settings
-from ..dependencies import require
+from ..dependencies import require, version_of
 from ..estimate import model2vec_estimate
 from ..files import require_folder
 from ..loader import Loader, Match, MemoryEstimate
@@ -87,7 +86,7 @@ class Model2VecServable(ModelHolder):
             )
         stop_if(cancelled)
         static = _read(self._folder, settings.dtype)
-        library = f"model2vec {version('model2vec')}"
+        library = f"model2vec {version_of('model2vec')}"
         return EmbeddingModel(_Embedder(static)), Loaded(device="cpu", detail={"library": library})
 
     def _parse(self, config: dict[str, Any]) -> ModelConfig:

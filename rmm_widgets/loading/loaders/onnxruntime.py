@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ...hub.identify import Evidence, Identity
 from ...types import ModelType
 from ..config import ModelConfig
-from ..dependencies import require
+from ..dependencies import require, version_of
 from ..estimate import onnx_estimate
 from ..files import list_files, require_folder
 from ..loader import Loader, Match, MemoryEstimate
@@ -41,7 +40,7 @@ class OnnxLoader:
 
     name = "onnxruntime"
     library = "onnxruntime"
-    preload = ("onnxruntime",)
+    preload = ("onnxruntime", *(f"{__package__}.onnx.{module}" for module in _MODULES.values()))
 
     def match(self, evidence: Evidence, identity: Identity) -> Match | None:
         """A folder with the ONNX files that a model of its type is made of."""
@@ -88,7 +87,7 @@ class OnnxServable(ModelHolder):
 
         module = importlib.import_module(f"{__package__}.onnx.{_MODULES[self._type]}")
         model: LoadedModel = module.open_model(self._folder, open_session)
-        detail = {"files": opened, "library": f"onnxruntime {version('onnxruntime')}"}
+        detail = {"files": opened, "library": f"onnxruntime {version_of('onnxruntime')}"}
         return model, Loaded(device=place, detail=detail)
 
 

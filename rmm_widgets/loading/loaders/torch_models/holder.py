@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from abc import abstractmethod
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 from ....types import ModelType
 from ...config import ModelConfig
+from ...dependencies import version_of
 from ...servable import Loaded
 from ..holder import ModelHolder, stop_if
 from ..model import LoadedModel
@@ -45,7 +45,7 @@ class TorchServable(ModelHolder):
         with quiet(), library_errors(self.library):
             model = self.build(opening)
             model.probe()  # a repository that cannot be used is found out here rather than by the first call
-        libraries = f"{self.library} {version(self.library)}, torch {version('torch')}"
+        libraries = f"{self.library} {version_of(self.library.replace('-', '_'))}, torch {version_of('torch')}"
         return model, Loaded(device=place, detail={"library": libraries, "dtype": settings.dtype})
 
     def unload(self) -> None:
