@@ -14,10 +14,13 @@ export function row(id: string, changes: Partial<Row> = {}): Row {
     health_reason: "",
     error: "",
     hint: "",
+    fix: "",
     memory: 0,
     device: "",
     placement: "",
     allowed: false,
+    pinned: false,
+    need: 0,
     actions: ["download"],
     ...changes,
   };
@@ -50,6 +53,8 @@ export function summary(changes: Partial<Summary> = {}): Summary {
     downloads: 1,
     queued: 0,
     memory: 240_000_000,
+    budget: 8_000_000_000,
+    rate: 0,
     ...changes,
   };
 }

@@ -13,12 +13,19 @@ import msgspec
 
 from ..types import DownloadPhase, ModelHealth, ModelStatus, ModelType
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 COMMAND_KIND = "rmm/cmd"
 REPLY_KIND = "rmm/reply"
 
-Action = Literal["download", "pause", "resume", "cancel", "discard", "load", "unload", "health"]
+Action = Literal["download", "pause", "resume", "cancel", "discard", "load", "unload", "health", "repair"]
 """What a row's button asks for; also the name of the command it sends."""
+
+Fix = Literal["", "retry", "free-space", "free-memory", "log-in", "install", "repair", "allow"]
+"""What would help where something failed: asking again, deleting models, unloading models, a token of the Hub, a
+library that is missing, fetching damaged files again, or the user's consent, which only a cell can give."""
+
+Fits = Literal["yes", "tight", "no", "unknown"]
+"""Whether a model would find memory here: at once, only if others leave, not at all."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,14 +45,38 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     error: str
     """What went wrong, empty where nothing did; `hint` says what to do."""
     hint: str
+    fix: Fix
+    """What a button beside the error should offer."""
     memory: int
     """Measured bytes of the loaded model, 0 where not loaded."""
     device: str
     placement: str
     allowed: bool
     """The user allowed its files to run code."""
+    pinned: bool
+    """Never evicted to make room."""
+    need: int
+    """Bytes of memory that a load is expected to take, 0 where unknown."""
     actions: tuple[Action, ...]
     """The buttons that fit now, in order."""
+
+
+class RowChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the rows since the last time. A view that has not seen number `seq - 1` asks for all (`rows`)."""
+
+    seq: int
+    changed: tuple[Row, ...] = ()
+    """New rows, and those of which anything is new."""
+    removed: tuple[str, ...] = ()
+    order: tuple[str, ...] | None = None
+    """All ids in their order, where that changed other than by new ones at the end."""
+
+
+class AllRows(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `rows`."""
+
+    seq: int
+    rows: tuple[Row, ...]
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +107,18 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     downloads: int
     queued: int
     memory: int
+    """Bytes that the loaded models take, measured."""
+    budget: int
+    """Bytes that they may take, of the user's `memory_budget` or of what the machine has."""
+    rate: float
+    """Bytes a second of all downloads."""
+
+
+class Many(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a command for several models: what was begun, and what was refused."""
+
+    begun: tuple[str, ...]
+    refused: dict[str, CommandError]
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +154,10 @@ class StateUpdate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     type: Literal["state"]
     revision: int
     """Grows with every push that changes something; older ones can be ignored."""
+    seq: int = 0
+    """The number of the rows that come with it."""
     rows: tuple[Row, ...] | None = None
+    changes: RowChanges | None = None
     progress: dict[str, Progress] | None = None
     summary: Summary | None = None
 
@@ -133,6 +179,11 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
     likes: int
     licence: str
     gated: bool
+    need: int | None
+    """Bytes of memory that it would take, None where that cannot be told from its size."""
+    fits: Fits
+    registered: str
+    """The id under which it is registered already, empty where it is not."""
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +197,118 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     text: str
     """The rest of the event in one line, empty where there is none."""
+
+
+class FileLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of a model: at rest, or in a download (`files`)."""
+
+    path: str
+    size: int
+    done: int
+    """Bytes of it that are on disk."""
+    state: Literal["waiting", "downloading", "waiting_for_other", "verifying", "done", "left_out"]
+    note: str
+    """Why it is left out, or that no hash was published for it; mostly empty."""
+
+
+class ProbePoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One probe of a loaded model, for a sparkline."""
+
+    time: str
+    """ISO 8601, UTC."""
+    latency: float
+    """Seconds."""
+    outcome: str
+    health: ModelHealth
+    detail: str
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """One key of a model's configuration, and what may stand there."""
+
+    key: str
+    kind: Literal["flag", "whole", "number", "text", "choice", "size"]
+    """A "size" is two whole numbers, height and width."""
+    value: Any
+    """The value in force."""
+    default: Any
+    optional: bool
+    """None is allowed: the model's own choice."""
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[str, ...]
+    note: str
+    at_load: bool
+    """It takes effect at the next load only."""
+
+
+class Details(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `details`: everything about one model that its row does not tell."""
+
+    id: str
+    revision: str
+    """The branch, tag or commit that was asked for, empty for the default branch."""
+    commit: str
+    """What is on disk, empty where nothing is."""
+    licence: str
+    tags: tuple[str, ...]
+    card: str
+    """The card's first sentence, or the user's description."""
+    page: str
+    """The model's page on its Hub; an http(s) address."""
+    files: tuple[FileLine, ...]
+    """Of what is on disk or being fetched; empty where nothing is known without the Hub."""
+    size_on_disk: int
+    unfinished: int
+    freeable: int
+    """Bytes that deleting it with its files would free; what other models share stays."""
+    loader: str
+    device: str
+    placement: str
+    memory: int
+    need: int
+    keep_alive: float | None
+    """Seconds for which it may be idle, None where nothing was said."""
+    loaded_at: str
+    last_used: str
+    """ISO 8601, UTC; empty where it was never."""
+    probes: tuple[ProbePoint, ...]
+    settings: tuple[Setting, ...]
+    story: tuple[str, ...]
+    """What happened to it, in sentences, oldest first."""
+    events: tuple[LogEntry, ...]
+
+
+class Configured(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `configure`. Where `problems` is empty the configuration is in force, else nothing changed."""
+
+    problems: dict[str, str]
+    """What is wrong, by the key; "" for what concerns several."""
+
+
+class DiskModel(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of `usage`: what a model takes, what deleting it would free. Sizes are bytes."""
+
+    id: str
+    bytes: int
+    freeable: int
+    unfinished: int
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `usage`: the disk, largest models first."""
+
+    models: tuple[DiskModel, ...]
+    unfinished: int
+    """Bytes of all unfinished files, those of other programs included."""
+    total: int
+    free: int
+
+
+class Removed(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `remove`: the bytes that came free."""
+
+    freed: int
 
 
 if __name__ == "__main__":

@@ -5,19 +5,21 @@ Pure. When and to whom it is sent is decided in `publisher`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..types import ModelDownloadProgress, Statistics
-from .protocol import Action, Progress, Row, Summary
+from ..types import ModelDownloadProgress
+from ..workers.capacity import kept_back, read_ram
+from .protocol import Action, Fix, Progress, Row, Summary
 
 if TYPE_CHECKING:
     from ..manager import ModelManager
     from ..runtime.entry import ModelDescription
 
-__all__ = ["Snapshot", "actions", "only", "progress", "row", "summary", "take_snapshot"]
+__all__ = ["Snapshot", "actions", "fix", "only", "progress", "row", "summary", "take_snapshot"]
 
 _TRANSFERS = frozenset({"queued", "resolving", "downloading", "verifying", "paused", "cancelling", "partial"})
 """Stages whose progress is shown; the last numbers of what has ended are not news."""
@@ -39,6 +41,19 @@ _ACTIONS: Mapping[str, tuple[Action, ...]] = {
     "loaded": ("unload", "health"),
 }
 """What fits in each stage; nothing fits in one that is missing here, because it is about to end."""
+
+
+_FIXES: Mapping[str, Fix] = {
+    "DiskFullError": "free-space",
+    "GatedModelError": "log-in",
+    "RepositoryNotFoundError": "log-in",
+    "InsufficientMemoryError": "free-memory",
+    "NoCapacityError": "free-memory",
+    "MissingDependencyError": "install",
+    "IntegrityError": "repair",
+    "UnsafeModelError": "allow",
+}
+"""By the error's class; asking again is all that helps against the others."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +78,7 @@ def take_snapshot(manager: ModelManager, version: str) -> Snapshot:
             for each in models
             if each.progress is not None and (each.stage_word in _TRANSFERS or each.partial_bytes)
         },
-        summary=summary(manager.get_statistics(), revision, version),
+        summary=summary(manager, revision, version),
     )
 
 
@@ -82,10 +97,13 @@ def row(description: ModelDescription) -> Row:
         health_reason=description.health_reason,
         error=description.error,
         hint=description.hint,
+        fix=fix(description),
         memory=description.memory_bytes,
         device=description.device,
         placement=description.placement,
         allowed=description.allowed_commit is not None,
+        pinned=description.pinned,
+        need=description.estimated_bytes,
         actions=actions(description),
     )
 
@@ -101,6 +119,13 @@ def actions(description: ModelDescription) -> tuple[Action, ...]:
     if description.stage_word == "partial" and description.given_up:
         return _AGAIN
     return _ACTIONS.get(description.stage_word, ())
+
+
+def fix(description: ModelDescription) -> Fix:
+    """What would help where something went wrong."""
+    if not description.error:
+        return ""
+    return _FIXES.get(description.error_type, "retry")
 
 
 def progress(record: ModelDownloadProgress, place: int = 0) -> Progress:
@@ -120,8 +145,10 @@ def progress(record: ModelDownloadProgress, place: int = 0) -> Progress:
     )
 
 
-def summary(statistics: Statistics, revision: int, version: str) -> Summary:
+def summary(manager: ModelManager, revision: int, version: str) -> Summary:
     """The head line."""
+    statistics = manager.get_statistics()
+    moving = manager.get_all_download_progress().values()
     return Summary(
         version=version,
         revision=revision,
@@ -131,7 +158,16 @@ def summary(statistics: Statistics, revision: int, version: str) -> Summary:
         downloads=statistics.active_downloads,
         queued=statistics.queued_downloads + statistics.queued_loads,
         memory=statistics.total_memory_usage,
+        budget=manager.memory_budget or _machine_budget(),
+        rate=round(sum(each.bytes_per_second for each in moving if each.phase == "downloading")),
     )
+
+
+@functools.cache
+def _machine_budget() -> int:
+    """Bytes that models may take where the user set no limit."""
+    ram = read_ram()
+    return ram.total - kept_back(ram)
 
 
 def only(snapshot: Snapshot, model_ids: Iterable[str]) -> Snapshot:

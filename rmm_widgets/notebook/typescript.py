@@ -26,12 +26,20 @@ from . import protocol
 
 __all__ = ["generate", "main"]
 
-_ALIASES: dict[Any, str] = {protocol.Action: "Action", DownloadPhase: "DownloadPhase"}
+_ALIASES: dict[Any, str] = {
+    protocol.Action: "Action",
+    protocol.Fix: "Fix",
+    protocol.Fits: "Fits",
+    DownloadPhase: "DownloadPhase",
+}
 _ENUMS: tuple[type[enum.Enum], ...] = (ModelType, ModelStatus, ModelHealth)
 _RECORDS: tuple[type[msgspec.Struct], ...] = (
     protocol.Row,
+    protocol.RowChanges,
+    protocol.AllRows,
     protocol.Progress,
     protocol.Summary,
+    protocol.Many,
     protocol.Command,
     protocol.CommandError,
     protocol.Reply,
@@ -39,6 +47,14 @@ _RECORDS: tuple[type[msgspec.Struct], ...] = (
     protocol.Hello,
     protocol.SearchResult,
     protocol.LogEntry,
+    protocol.FileLine,
+    protocol.ProbePoint,
+    protocol.Setting,
+    protocol.Details,
+    protocol.Configured,
+    protocol.DiskModel,
+    protocol.Usage,
+    protocol.Removed,
 )
 _SIMPLE: dict[Any, str] = {
     Any: "unknown",

@@ -83,6 +83,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     health_reason: str
     error: str
     hint: str
+    error_type: str
+    """The class of the error, such as "DiskFullError"; empty where there is none."""
     size_on_disk: int
     partial_bytes: int
     """Bytes that are kept of a download that has not ended and does not run."""
@@ -262,6 +264,7 @@ class Entry:
             health_reason=self.health_reason,
             error=failure.reason if failure else "",
             hint=hint,
+            error_type=failure.error if failure else "",
             size_on_disk=self.size_on_disk,
             given_up=self.given_up,
             partial_bytes=self.unfinished.downloaded_bytes if self.unfinished and state.stage in _AT_REST else 0,

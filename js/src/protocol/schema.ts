@@ -1,6 +1,6 @@
 // Generated from the Python records by `python -m rmm_widgets.notebook.protocol`. Do not edit.
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 export const COMMAND_KIND = "rmm/cmd";
 export const REPLY_KIND = "rmm/reply";
 
@@ -13,7 +13,11 @@ export type ModelStatus = "not_downloaded" | "downloading" | "downloaded" | "loa
 /** How a loaded model answers its probes. */
 export type ModelHealth = "healthy" | "degraded" | "unhealthy" | "unknown";
 
-export type Action = "download" | "pause" | "resume" | "cancel" | "discard" | "load" | "unload" | "health";
+export type Action = "download" | "pause" | "resume" | "cancel" | "discard" | "load" | "unload" | "health" | "repair";
+
+export type Fix = "" | "retry" | "free-space" | "free-memory" | "log-in" | "install" | "repair" | "allow";
+
+export type Fits = "yes" | "tight" | "no" | "unknown";
 
 export type DownloadPhase = "queued" | "resolving" | "downloading" | "verifying" | "finishing" | "paused" | "waiting_for_other" | "done";
 
@@ -33,14 +37,36 @@ export interface Row {
   /** What went wrong, empty where nothing did; `hint` says what to do. */
   error: string;
   hint: string;
+  /** What a button beside the error should offer. */
+  fix: Fix;
   /** Measured bytes of the loaded model, 0 where not loaded. */
   memory: number;
   device: string;
   placement: string;
   /** The user allowed its files to run code. */
   allowed: boolean;
+  /** Never evicted to make room. */
+  pinned: boolean;
+  /** Bytes of memory that a load is expected to take, 0 where unknown. */
+  need: number;
   /** The buttons that fit now, in order. */
   actions: Action[];
+}
+
+/** What became of the rows since the last time. A view that has not seen number `seq - 1` asks for all (`rows`). */
+export interface RowChanges {
+  seq: number;
+  /** New rows, and those of which anything is new. */
+  changed?: Row[];
+  removed?: string[];
+  /** All ids in their order, where that changed other than by new ones at the end. */
+  order?: string[] | null;
+}
+
+/** The answer to `rows`. */
+export interface AllRows {
+  seq: number;
+  rows: Row[];
 }
 
 /** How far one model's download is; sent at most ten times a second. */
@@ -68,7 +94,18 @@ export interface Summary {
   loaded: number;
   downloads: number;
   queued: number;
+  /** Bytes that the loaded models take, measured. */
   memory: number;
+  /** Bytes that they may take, of the user's `memory_budget` or of what the machine has. */
+  budget: number;
+  /** Bytes a second of all downloads. */
+  rate: number;
+}
+
+/** The answer to a command for several models: what was begun, and what was refused. */
+export interface Many {
+  begun: string[];
+  refused: Record<string, CommandError>;
 }
 
 /** A request from a view: untrusted input. `rid` comes back in the reply. */
@@ -100,7 +137,10 @@ export interface StateUpdate {
   type: "state";
   /** Grows with every push that changes something; older ones can be ignored. */
   revision: number;
+  /** The number of the rows that come with it. */
+  seq?: number;
   rows?: Row[] | null;
+  changes?: RowChanges | null;
   progress?: Record<string, Progress> | null;
   summary?: Summary | null;
 }
@@ -120,6 +160,11 @@ export interface SearchResult {
   likes: number;
   licence: string;
   gated: boolean;
+  /** Bytes of memory that it would take, None where that cannot be told from its size. */
+  need: number | null;
+  fits: Fits;
+  /** The id under which it is registered already, empty where it is not. */
+  registered: string;
 }
 
 /** One event, as `log` gives them, oldest first. */
@@ -132,4 +177,108 @@ export interface LogEntry {
   action: string;
   /** The rest of the event in one line, empty where there is none. */
   text: string;
+}
+
+/** One file of a model: at rest, or in a download (`files`). */
+export interface FileLine {
+  path: string;
+  size: number;
+  /** Bytes of it that are on disk. */
+  done: number;
+  state: "waiting" | "downloading" | "waiting_for_other" | "verifying" | "done" | "left_out";
+  /** Why it is left out, or that no hash was published for it; mostly empty. */
+  note: string;
+}
+
+/** One probe of a loaded model, for a sparkline. */
+export interface ProbePoint {
+  /** ISO 8601, UTC. */
+  time: string;
+  /** Seconds. */
+  latency: number;
+  outcome: string;
+  health: ModelHealth;
+  detail: string;
+}
+
+/** One key of a model's configuration, and what may stand there. */
+export interface Setting {
+  key: string;
+  /** A "size" is two whole numbers, height and width. */
+  kind: "flag" | "whole" | "number" | "text" | "choice" | "size";
+  /** The value in force. */
+  value: unknown;
+  default: unknown;
+  /** None is allowed: the model's own choice. */
+  optional: boolean;
+  minimum: number | null;
+  maximum: number | null;
+  choices: string[];
+  note: string;
+  /** It takes effect at the next load only. */
+  at_load: boolean;
+}
+
+/** The answer to `details`: everything about one model that its row does not tell. */
+export interface Details {
+  id: string;
+  /** The branch, tag or commit that was asked for, empty for the default branch. */
+  revision: string;
+  /** What is on disk, empty where nothing is. */
+  commit: string;
+  licence: string;
+  tags: string[];
+  /** The card's first sentence, or the user's description. */
+  card: string;
+  /** The model's page on its Hub; an http(s) address. */
+  page: string;
+  /** Of what is on disk or being fetched; empty where nothing is known without the Hub. */
+  files: FileLine[];
+  size_on_disk: number;
+  unfinished: number;
+  /** Bytes that deleting it with its files would free; what other models share stays. */
+  freeable: number;
+  loader: string;
+  device: string;
+  placement: string;
+  memory: number;
+  need: number;
+  /** Seconds for which it may be idle, None where nothing was said. */
+  keep_alive: number | null;
+  loaded_at: string;
+  /** ISO 8601, UTC; empty where it was never. */
+  last_used: string;
+  probes: ProbePoint[];
+  settings: Setting[];
+  /** What happened to it, in sentences, oldest first. */
+  story: string[];
+  events: LogEntry[];
+}
+
+/** The answer to `configure`. Where `problems` is empty the configuration is in force, else nothing changed. */
+export interface Configured {
+  /** What is wrong, by the key; "" for what concerns several. */
+  problems: Record<string, string>;
+}
+
+/** One line of `usage`: what a model takes, what deleting it would free. Sizes are bytes. */
+export interface DiskModel {
+  id: string;
+  bytes: number;
+  freeable: number;
+  unfinished: number;
+}
+
+/** The answer to `usage`: the disk, largest models first. */
+export interface Usage {
+  models: DiskModel[];
+  /** Bytes of all unfinished files, those of other programs included. */
+  unfinished: number;
+  total: number;
+  free: number;
+}
+
+/** The answer to `remove`: the bytes that came free. */
+export interface Removed {
+  freed: number;
 }

@@ -11,6 +11,7 @@ const LABELS: Record<Action, string> = {
   load: "Load",
   unload: "Unload",
   health: "Check",
+  repair: "Repair",
 };
 
 interface ButtonsProps {

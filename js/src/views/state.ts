@@ -14,6 +14,12 @@ export interface Notice {
   readonly hint: string;
 }
 
+/** What stands over the panel until the user is done with it. */
+export type Dialog =
+  | { readonly kind: "search" }
+  | { readonly kind: "usage" }
+  | { readonly kind: "remove"; readonly ids: readonly string[] };
+
 const TRAITS = ["_rows", "_progress", "_summary", "_model_ids"] as const;
 const COMMAND_TIMEOUT = 30_000;
 const MOST_NOTICES = 5;
@@ -29,6 +35,11 @@ export class ViewState {
   readonly connected: ReadonlySignal<boolean>;
   readonly notices = signal<readonly Notice[]>([]);
   readonly announcement = signal("");
+  /** The models that the user chose, by id. */
+  readonly selected = signal<ReadonlySet<string>>(new Set());
+  /** The model whose details are open. */
+  readonly open = signal<string | null>(null);
+  readonly dialog = signal<Dialog | null>(null);
   readonly #client: CommandClient;
   readonly #life = new AbortController();
   #noticeCount = 0;
@@ -55,10 +66,19 @@ export class ViewState {
     this.#life.abort();
   }
 
+  /**
+   * Sends a command and gives its answer, for whoever shows the error itself.
+   *
+   * @throws CommandFailed where the kernel says no, or says nothing in time
+   */
+  ask(name: string, args: Record<string, unknown>): Promise<unknown> {
+    return this.#client.request(name, args, COMMAND_TIMEOUT);
+  }
+
   /** Sends a command; where it fails, a notice says why. */
   async run(name: string, args: Record<string, unknown>): Promise<unknown> {
     try {
-      return await this.#client.request(name, args, COMMAND_TIMEOUT);
+      return await this.ask(name, args);
     } catch (error) {
       if (!(error instanceof CommandFailed)) {
         throw error;
