@@ -7,6 +7,7 @@ const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 const options = {
   entryPoints: {
     panel: at("../src/widgets/panel.ts"),
+    table: at("../src/widgets/table.ts"),
     progress: at("../src/widgets/progress.ts"),
     badge: at("../src/widgets/badge.ts"),
     rmm: at("../style/rmm.css"),

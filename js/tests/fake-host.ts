@@ -8,11 +8,13 @@ export class FakeHost implements ViewModel {
   alive = true;
   protocol = PROTOCOL_VERSION;
   comm_live?: boolean;
+  /** How often the view sent what it had set. */
+  saves = 0;
   readonly #state: Record<string, unknown>;
   readonly #callbacks = new Map<string, Set<EventCallback>>();
 
   constructor(state: Record<string, unknown>) {
-    this.#state = { _rows: [], _progress: {}, _summary: null, _model_ids: null, ...state };
+    this.#state = { _rows: [], _rows_seq: 0, _changes: {}, _progress: {}, _summary: null, _model_ids: null, ...state };
   }
 
   get(name: string): unknown {
@@ -22,6 +24,10 @@ export class FakeHost implements ViewModel {
   set(name: string, value: unknown): void {
     this.#state[name] = value;
     this.emit(`change:${name}`);
+  }
+
+  save_changes(): void {
+    this.saves += 1;
   }
 
   on(event: string, callback: EventCallback): void {

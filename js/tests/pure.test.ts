@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { announce } from "../src/views/announcements";
 import { formatBytes, formatDuration, formatPercent, ordinal, progressWords, statusWords } from "../src/views/format";
 import { nextIndex, stepInRow } from "../src/views/grid-keys";
-import { filterRows } from "../src/views/row-filter";
+import { type Filter, filterRows, NO_FILTER } from "../src/views/row-filter";
 import { scrollTopFor, visibleRange } from "../src/views/windowing";
 import { progress, row } from "./samples";
 
@@ -67,10 +67,24 @@ test("a queued download says its place", () => {
 
 test("every word of the filter must occur", () => {
   const rows = [row("bert", { repo: "org/bert-tiny" }), row("vit", { type: "classification_model" })];
-  expect(filterRows(rows, "  ")).toBe(rows);
-  expect(filterRows(rows, "TINY bert").map(({ id }) => id)).toEqual(["bert"]);
-  expect(filterRows(rows, "classification").map(({ id }) => id)).toEqual(["vit"]);
-  expect(filterRows(rows, "bert vit")).toEqual([]);
+  const found = (text: string) => filterRows(rows, { ...NO_FILTER, text }).map(({ id }) => id);
+  expect(filterRows(rows, { ...NO_FILTER, text: "  " })).toBe(rows);
+  expect(found("TINY bert")).toEqual(["bert"]);
+  expect(found("classification")).toEqual(["vit"]);
+  expect(found("bert vit")).toEqual([]);
+});
+
+test("type and status filter as well, together with words", () => {
+  const rows = [
+    row("a", { type: "detection_model", status: "loaded" }),
+    row("b", { type: "detection_model" }),
+    row("c", { status: "loaded" }),
+  ];
+  const found = (changes: Partial<Filter>) => filterRows(rows, { ...NO_FILTER, ...changes }).map(({ id }) => id);
+  expect(found({ type: "detection_model" })).toEqual(["a", "b"]);
+  expect(found({ status: "loaded" })).toEqual(["a", "c"]);
+  expect(found({ type: "detection_model", status: "loaded" })).toEqual(["a"]);
+  expect(found({ type: "detection_model", text: "demo/b" })).toEqual(["b"]);
 });
 
 test("small tables are drawn whole, large ones around the visible part", () => {
@@ -108,7 +122,8 @@ test("announcements name what changed and stay short", () => {
   const failed = row("a", { status: "error", stage: "error", error: "Disk full." });
   expect(announce(before, [failed, ...before.slice(1)])).toBe("a: error: Disk full.");
   const after = before.map(({ id }) => row(id, { status: "downloaded", stage: "downloaded" }));
-  expect(announce(before, after)).toBe("a: downloaded; b: downloaded; c: downloaded; and 2 more");
+  expect(announce(before, after.slice(0, 3))).toBe("a: downloaded; b: downloaded; c: downloaded");
+  expect(announce(before, [...after.slice(0, 4), failed])).toBe("5 models changed: 4 downloaded, 1 error");
   const sick = row("a", { health: "unhealthy" });
   expect(announce(before, [sick])).toBe("a: unhealthy");
 });

@@ -5,6 +5,7 @@ import { ProgressList } from "../src/views/progress-list";
 import badge from "../src/widgets/badge";
 import panel from "../src/widgets/panel";
 import progressModule from "../src/widgets/progress";
+import table from "../src/widgets/table";
 import { FakeHost } from "./fake-host";
 import { show } from "./mounted";
 import { HOSTILE, progress, row } from "./samples";
@@ -53,15 +54,19 @@ test.each([
 
 test.each([
   ["panel", panel, "grid"],
+  ["table", table, "grid"],
   ["progress", progressModule, "list"],
   ["badge", badge, "list"],
 ])("the %s module draws its view for anywidget and takes it away", async (_name, frontEnd, role) => {
   const el = document.createElement("div");
   document.body.append(el);
   const model = new FakeHost({ _rows: [row("alpha")] });
-  const cleanup = frontEnd.render({ model, el });
+  const { initialize, render } = frontEnd();
+  const end = initialize({ model });
+  const cleanup = render({ model, el });
   await expect.element(page.getByRole(role as "grid" | "list").first()).toBeVisible();
   cleanup();
   expect(el.childElementCount).toBe(0);
+  end();
   expect(model.listeners).toBe(0);
 });

@@ -1,4 +1,7 @@
-/** Where the arrow keys lead inside the grid. Pure. */
+/** Where keys lead inside the grid. Pure. */
+
+/** The header's place among the rows. */
+export const HEADER = -1;
 
 /** The row that a key leads to, or null where the key does not move between rows. */
 export function nextIndex(key: string, index: number, rows: number, page: number): number | null {
@@ -7,7 +10,7 @@ export function nextIndex(key: string, index: number, rows: number, page: number
     case "ArrowDown":
       return Math.min(last, index + 1);
     case "ArrowUp":
-      return Math.max(0, index - 1);
+      return Math.max(HEADER, index - 1);
     case "PageDown":
       return Math.min(last, index + page);
     case "PageUp":
@@ -22,11 +25,11 @@ export function nextIndex(key: string, index: number, rows: number, page: number
 }
 
 /** The button of a row that a key leads to (-1: the row itself), or null where the key does not move inside a row. */
-export function stepInRow(key: string, button: number, buttons: number): number | null {
+export function stepInRow(key: string, button: number, buttons: number, rightToLeft = false): number | null {
   switch (key) {
-    case "ArrowRight":
+    case rightToLeft ? "ArrowLeft" : "ArrowRight":
       return Math.min(buttons - 1, button + 1);
-    case "ArrowLeft":
+    case rightToLeft ? "ArrowRight" : "ArrowLeft":
       return Math.max(-1, button - 1);
     default:
       return null;

@@ -1,21 +1,32 @@
-/** One model in the table. */
+/** One model in the table. Redrawn only when its own row, place or choice changes. */
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Row } from "../protocol/schema";
-import { ActionButtons } from "./action-buttons";
+import { ActionButtons, RowButtons } from "./action-buttons";
+import type { Arrangement } from "./arrangement";
+import type { ColumnKey } from "./columns";
 import { formatBytes, statusWords, words } from "./format";
+import { hasFocus } from "./grid-focus";
 import { HealthMark } from "./health-mark";
+import { Icon } from "./icons";
 import { hasBar, ProgressBar } from "./progress-bar";
 import type { ViewState } from "./state";
 
 interface ModelRowProps {
   readonly row: Row;
   readonly index: number;
+  /** Pixels from the table's top. */
+  readonly top: number;
+  readonly arrangement: Arrangement;
+  /** Whether Tab leads here and to the buttons. */
   readonly active: boolean;
+  readonly selected: boolean;
   readonly state: ViewState;
 }
 
-export function ModelRow({ row, index, active, state }: ModelRowProps) {
+export function ModelRow({ row, index, top, arrangement, active, selected, state }: ModelRowProps) {
   const element = useKeptFocus();
+  // A component that reads a signal is redrawn for new props and signals only, not whenever the table is.
+  const columns = arrangement.columns.value;
   return (
     <div
       ref={element}
@@ -23,35 +34,90 @@ export function ModelRow({ row, index, active, state }: ModelRowProps) {
       role="row"
       // The header is row 1.
       aria-rowindex={index + 2}
+      aria-selected={selected}
       data-index={index}
       data-status={row.status}
       tabIndex={active ? 0 : -1}
+      style={{ top: `${top}px` }}
     >
-      <div class="rmm-cell rmm-col-model" role="gridcell" aria-colindex={1}>
+      {columns.map(({ key }, at) => (
+        <div key={key} class={`rmm-cell rmm-col-${key}`} role="gridcell" aria-colindex={at + 1}>
+          <Cell column={key} row={row} active={active} selected={selected} state={state} />
+        </div>
+      ))}
+    </div>
+  );
+}
+
+interface CellProps extends Pick<ModelRowProps, "row" | "active" | "selected" | "state"> {
+  readonly column: ColumnKey;
+}
+
+function Cell({ column, row, active, selected, state }: CellProps) {
+  const tabIndex = active ? 0 : -1;
+  switch (column) {
+    case "model":
+      return <Model row={row} selected={selected} />;
+    case "repository":
+      return <div title={row.repo}>{row.repo}</div>;
+    case "type":
+      return words(row.type);
+    case "size":
+      return row.size > 0 ? formatBytes(row.size) : "–";
+    case "status":
+      return <Status row={row} state={state} />;
+    case "health":
+      return <HealthMark health={row.health} reason={row.health_reason} />;
+    case "memory":
+      return <Memory row={row} />;
+    case "actions":
+      return (
+        <>
+          <ActionButtons row={row} state={state} tabIndex={tabIndex} />
+          <RowButtons row={row} state={state} tabIndex={tabIndex} />
+        </>
+      );
+  }
+}
+
+function Model({ row, selected }: { row: Row; selected: boolean }) {
+  return (
+    <>
+      <input
+        type="checkbox"
+        class="rmm-check"
+        tabIndex={-1}
+        aria-label={`Select ${row.id}`}
+        checked={selected}
+        data-select
+      />
+      <div class="rmm-grow">
         <div class="rmm-id" title={row.id}>
+          {row.pinned && (
+            <span class="rmm-pin" role="img" aria-label="pinned" title="Pinned: never unloaded to make room">
+              <Icon name="pin" />
+            </span>
+          )}
           {row.id}
         </div>
         <div class="rmm-small" title={row.description ? `${row.repo}: ${row.description}` : row.repo}>
-          {row.repo}
-          {row.description && <span class="rmm-description"> {row.description}</span>}
+          <span class="rmm-repo">{row.description ? `${row.repo} · ` : row.repo}</span>
+          {row.description}
         </div>
       </div>
-      <div class="rmm-cell rmm-col-type" role="gridcell" aria-colindex={2}>
-        {words(row.type)}
-      </div>
-      <div class="rmm-cell rmm-col-size" role="gridcell" aria-colindex={3}>
-        {row.size > 0 ? formatBytes(row.size) : "–"}
-      </div>
-      <div class="rmm-cell rmm-col-status" role="gridcell" aria-colindex={4}>
-        <Status row={row} state={state} />
-      </div>
-      <div class="rmm-cell rmm-col-health" role="gridcell" aria-colindex={5}>
-        <HealthMark health={row.health} reason={row.health_reason} />
-      </div>
-      <div class="rmm-cell rmm-col-actions" role="gridcell" aria-colindex={6}>
-        <ActionButtons row={row} state={state} />
-      </div>
-    </div>
+    </>
+  );
+}
+
+function Memory({ row }: { row: Row }) {
+  if (row.memory <= 0) {
+    return "–";
+  }
+  return (
+    <>
+      {formatBytes(row.memory)}
+      {row.device && <span class="rmm-small"> on {row.device}</span>}
+    </>
   );
 }
 
@@ -62,12 +128,6 @@ function Status({ row, state }: { row: Row; state: ViewState }) {
         {statusWords(row)}
       </span>
       {row.allowed && <span class="rmm-small"> unsafe files allowed</span>}
-      {row.status === "loaded" && row.memory > 0 && (
-        <span class="rmm-small">
-          {" "}
-          {formatBytes(row.memory)} on {row.device}
-        </span>
-      )}
       {hasBar(row) && <ProgressBar row={row} progress={state.progress} />}
       {row.error && <ErrorText error={row.error} hint={row.hint} />}
     </>
@@ -88,8 +148,8 @@ function useKeptFocus() {
   const element = useRef<HTMLDivElement>(null);
   const hadFocus = element.current?.matches(":focus-within") ?? false;
   useLayoutEffect(() => {
-    if (hadFocus && !element.current?.matches(":focus-within")) {
-      element.current?.focus();
+    if (hadFocus && !hasFocus(element.current)) {
+      element.current?.focus({ preventScroll: true });
     }
   });
   return element;

@@ -1,165 +1,178 @@
 /** The registry table: an ARIA grid that draws only the rows in sight. */
-import { type ReadonlySignal, useSignal } from "@preact/signals";
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { Row } from "../protocol/schema";
-import { nextIndex, stepInRow } from "./grid-keys";
+import type { Arrangement } from "./arrangement";
+import { template } from "./columns";
+import { GridCommands } from "./grid-commands";
+import { focusAgain, focusPlace, type GridPlace, hasFocus, nameOf, placeOf } from "./grid-focus";
+import { HEADER, nextIndex, stepInRow } from "./grid-keys";
 import { ModelRow } from "./model-row";
 import type { ViewState } from "./state";
-import { scrollTopFor, type Viewport, visibleRange } from "./windowing";
+import { useGeometry } from "./table-geometry";
+import { TableHeader } from "./table-header";
 
-const COLUMNS = ["Model", "Type", "Size", "Status", "Health", "Actions"];
-/** Pixels; the rows' height never depends on their content, so that nothing jumps. */
-const ROW_HEIGHT = 68;
-/** In a narrow place (a side panel) a row stacks its cells. */
-const STACKED_ROW_HEIGHT = 132;
-const STACKED_BELOW = 540;
-/** The header sticks to the top and covers that much of the rows; stacked tables have none to see. */
-const HEADER_HEIGHT = 32;
+const KEYS = "Arrow keys move, the right one leads to a row's buttons. Space selects a row, Enter opens its details.";
 
 interface TableProps {
-  readonly rows: ReadonlySignal<readonly Row[]>;
+  readonly arrangement: Arrangement;
   readonly state: ViewState;
 }
 
-export function ModelTable({ rows, state }: TableProps) {
-  const scroller = useRef<HTMLDivElement>(null);
-  const size = useSignal({ width: 800, height: 400 });
-  const top = useSignal(0);
-  const active = useSignal(0);
-  const wanted = useRef<FocusWish | null>(null);
+export function ModelTable({ arrangement, state }: TableProps) {
+  const grid = useRef<HTMLDivElement>(null);
+  const geometry = useGeometry(grid, arrangement);
+  const commands = useMemo(() => new GridCommands(state, arrangement), [state, arrangement]);
+  const headerStop = useSignal(0);
+  /** The row that Tab leads to, by id. */
+  const active = useSignal<string | null>(null);
+  /** Where the focus was last: the row's place, which another may have taken since, and the button's name. */
+  const last = useRef({ index: 0, name: "" });
+  /** Where the focus shall go as soon as the row is drawn. */
+  const wish = useRef<GridPlace | null>(null);
 
+  const rows = arrangement.rows.value;
+  const columns = arrangement.columns.value;
+  const layout = geometry.layout.value;
+  const rowHeight = geometry.rowHeight.value;
+  const activeIndex = placeOfActive(rows, active.value, last.current.index);
+
+  const hadFocus = grid.current?.matches(":focus-within") ?? false;
   useLayoutEffect(() => {
-    const element = scroller.current;
-    if (!element) {
-      return;
-    }
-    const measure = () => {
-      size.value = { width: element.clientWidth, height: element.clientHeight };
-    };
-    measure();
-    const observer = new ResizeObserver(measure);
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, [size]);
-
-  const stacked = size.value.width < STACKED_BELOW;
-  const viewport: Viewport = {
-    top: top.value,
-    height: Math.max(0, size.value.height - (stacked ? 0 : HEADER_HEIGHT)),
-    rowHeight: stacked ? STACKED_ROW_HEIGHT : ROW_HEIGHT,
-  };
-  const all = rows.value;
-  const range = visibleRange(all.length, viewport);
-  // One row is always reachable by Tab, also when the active one was filtered or scrolled away.
-  const tabStop = Math.min(Math.max(active.value, range.start), range.end - 1);
-
-  useLayoutEffect(() => {
-    const wish = wanted.current;
-    if (wish && focusRow(scroller.current, wish)) {
-      wanted.current = null;
+    last.current.index = Math.max(0, activeIndex);
+    if (wish.current && focusPlace(grid.current, wish.current)) {
+      wish.current = null;
+    } else if (hadFocus && !hasFocus(grid.current)) {
+      // Its row has moved or is gone.
+      focusAgain(grid.current, activeIndex, last.current.name);
     }
   });
 
-  const moveTo = (index: number, button: number) => {
-    active.value = index;
-    wanted.current = { index, button };
-    const element = scroller.current;
-    if (element) {
-      element.scrollTop = scrollTopFor(index, viewport);
-      top.value = element.scrollTop;
+  const moveTo = (place: GridPlace) => {
+    const element = grid.current;
+    if (!element) {
+      return;
     }
-    if (focusRow(element, wanted.current)) {
-      wanted.current = null;
+    if (place.index !== HEADER) {
+      active.value = rows[place.index]?.id ?? null;
+      geometry.reveal(element, place.index);
     }
+    wish.current = focusPlace(element, place) ? null : place;
   };
 
   const onKeyDown = (event: KeyboardEvent) => {
     const place = placeOf(event.target);
-    if (!place || event.altKey || event.ctrlKey || event.metaKey) {
+    if (!place || event.altKey) {
       return;
     }
-    const page = Math.max(1, Math.floor(viewport.height / viewport.rowHeight) - 1);
-    const index = nextIndex(event.key, place.index, all.length, page);
-    const button = stepInRow(event.key, place.button, place.buttons);
+    if (commands.press(event, place.index)) {
+      event.preventDefault();
+      event.stopPropagation();
+      return;
+    }
+    const toEnd = (event.ctrlKey || event.metaKey) && (event.key === "Home" || event.key === "End");
+    if ((event.ctrlKey || event.metaKey) && !toEnd) {
+      return;
+    }
+    const isRightToLeft = getComputedStyle(event.currentTarget as Element).direction === "rtl";
+    const index = nextIndex(event.key, place.index, rows.length, geometry.page);
+    const button = stepInRow(event.key, place.button, place.buttons, isRightToLeft);
     if (index === null && button === null) {
       return;
     }
     event.preventDefault();
     event.stopPropagation();
-    moveTo(index ?? place.index, button ?? place.button);
+    if (event.shiftKey && index !== null) {
+      commands.extend(place.index, index);
+    }
+    const wanted = toEnd ? -1 : (button ?? place.button);
+    const isIntoOrOutOfHeader = index !== null && (index === HEADER) !== (place.index === HEADER);
+    moveTo({
+      index: index ?? place.index,
+      button: isIntoOrOutOfHeader ? (index === HEADER ? headerStop.peek() : -1) : wanted,
+    });
+  };
+
+  const onFocus = (event: FocusEvent) => {
+    const place = placeOf(event.target);
+    if (place?.index === HEADER) {
+      headerStop.value = Math.max(0, place.button);
+    } else if (place) {
+      last.current = { index: place.index, name: nameOf(event.target) };
+      active.value = rows[place.index]?.id ?? null;
+    }
   };
 
   return (
     <div
       class="rmm-table"
-      data-stacked={stacked || undefined}
-      style={{ "--rmm-row-height": `${viewport.rowHeight}px`, "--rmm-header-height": `${HEADER_HEIGHT}px` }}
+      data-layout={layout}
+      data-repository={columns.some(({ key }) => key === "repository") || undefined}
+      style={{
+        "--rmm-row-height": `${rowHeight}px`,
+        "--rmm-header-height": `${geometry.headerHeight.value}px`,
+        "--rmm-columns": template(columns, layout),
+      }}
     >
       <div
-        ref={scroller}
+        ref={grid}
         class="rmm-grid"
         role="grid"
         tabIndex={-1}
         aria-label="Models"
-        aria-rowcount={all.length + 1}
-        aria-colcount={COLUMNS.length}
+        aria-description={KEYS}
+        aria-rowcount={rows.length + 1}
+        aria-colcount={columns.length}
+        aria-multiselectable
         onKeyDown={onKeyDown}
-        onScroll={(event) => {
-          top.value = event.currentTarget.scrollTop;
+        onClick={(event) => commands.click(event, placeOf(event.target)?.index ?? HEADER)}
+        onMouseDown={(event) => {
+          // A range of rows is meant, not of their text.
+          if (event.shiftKey) {
+            event.preventDefault();
+          }
         }}
-        onFocusCapture={(event) => {
-          active.value = placeOf(event.target)?.index ?? active.value;
-        }}
+        onScroll={(event) => geometry.scrolled(event.currentTarget)}
+        onFocusCapture={onFocus}
       >
         <div class="rmm-head" role="rowgroup">
-          <div class="rmm-row rmm-header" role="row" aria-rowindex={1}>
-            {COLUMNS.map((name, at) => (
-              <div
-                key={name}
-                class={`rmm-cell rmm-col-${name.toLowerCase()}`}
-                role="columnheader"
-                aria-colindex={at + 1}
-              >
-                {name}
-              </div>
-            ))}
-          </div>
+          <TableHeader arrangement={arrangement} rows={rows} selected={state.selected} tabStop={headerStop.value} />
         </div>
-        <div class="rmm-body" role="rowgroup" style={{ height: `${all.length * viewport.rowHeight}px` }}>
-          <div role="presentation" style={{ transform: `translateY(${range.start * viewport.rowHeight}px)` }}>
-            {all.slice(range.start, range.end).map((row, at) => {
-              const index = range.start + at;
-              return <ModelRow key={row.id} row={row} index={index} active={index === tabStop} state={state} />;
-            })}
-          </div>
+        <div class="rmm-body" role="rowgroup" style={{ height: `${rows.length * rowHeight}px` }}>
+          {drawn(rows, geometry.start.value, geometry.end.value, activeIndex).map(([row, index]) => (
+            <ModelRow
+              key={row.id}
+              row={row}
+              index={index}
+              top={index * rowHeight}
+              arrangement={arrangement}
+              active={index === activeIndex}
+              selected={state.selected.value.has(row.id)}
+              state={state}
+            />
+          ))}
         </div>
       </div>
     </div>
   );
 }
 
-/** Where the focus shall go: a row, and one of its buttons (-1: the row itself). */
-interface FocusWish {
-  readonly index: number;
-  readonly button: number;
+/** Where the active row stands now; of one that is gone, the row that took its place. */
+function placeOfActive(rows: readonly Row[], id: string | null, last: number): number {
+  if (rows[last]?.id === id) {
+    return last;
+  }
+  const place = id === null ? -1 : rows.findIndex((row) => row.id === id);
+  return place >= 0 ? place : Math.min(last, rows.length - 1);
 }
 
-function focusRow(grid: HTMLElement | null, wish: FocusWish): boolean {
-  const row = grid?.querySelector<HTMLElement>(`[data-index="${wish.index}"]`);
-  if (!row) {
-    return false;
+/** The rows in sight, and the active one: it may have the focus, and Tab has to find it. */
+function drawn(rows: readonly Row[], start: number, end: number, active: number): [Row, number][] {
+  const places = Array.from({ length: Math.max(0, end - start) }, (_, at) => start + at);
+  if (active >= 0 && active < start) {
+    places.unshift(active);
+  } else if (active >= end && active < rows.length) {
+    places.push(active);
   }
-  const buttons = row.querySelectorAll<HTMLElement>("button:not(:disabled)");
-  const target = wish.button < 0 ? row : (buttons[Math.min(wish.button, buttons.length - 1)] ?? row);
-  target.focus({ preventScroll: true });
-  return true;
-}
-
-function placeOf(target: EventTarget | null): { index: number; button: number; buttons: number } | null {
-  const row = target instanceof Element ? target.closest<HTMLElement>("[data-index]") : null;
-  if (!row) {
-    return null;
-  }
-  const buttons = [...row.querySelectorAll("button:not(:disabled)")];
-  return { index: Number(row.dataset.index), button: buttons.indexOf(target as Element), buttons: buttons.length };
+  return places.map((place): [Row, number] => [rows[place] as Row, place]);
 }

@@ -1,20 +1,29 @@
 /** Puts a view into an element of the host. */
 import { type ComponentType, render } from "preact";
+import type { RowStore } from "./row-store";
 import { ViewState } from "./state";
+import { hideStaticTwin } from "./static-twin";
 import type { ViewModel } from "./view-model";
 
 export type View = ComponentType<{ state: ViewState }>;
 
-/** Draws `View` over `model` into `element`; returns what takes it away again. */
-export function mount(View: View, model: ViewModel, element: HTMLElement): () => void {
-  const state = new ViewState(model);
+/**
+ * Draws `View` over `model` into `element`; returns what takes it away again.
+ *
+ * @param store the rows of all views of the model; without it the view has its own
+ */
+export function mount(View: View, model: ViewModel, element: HTMLElement, store?: RowStore): () => void {
+  const state = new ViewState(model, store);
+  const life = new AbortController();
   const root = document.createElement("div");
   root.className = "rmm-root";
   // JupyterLab's single-key shortcuts must not fire while the user types or walks through the table.
   root.dataset.lmSuppressShortcuts = "true";
   element.append(root);
   render(<View state={state} />, root);
+  hideStaticTwin(model.get("_twin"), state, life.signal);
   return () => {
+    life.abort();
     render(null, root);
     root.remove();
     state.dispose();

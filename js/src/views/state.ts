@@ -1,9 +1,13 @@
 /** What one view shows: kernel state as signals, the commands it sent, and whether anybody listens. */
 import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
 import type { Progress, Row, Summary } from "../protocol/schema";
-import { announce } from "./announcements";
+import { Announcer } from "./announcements";
+import { type BatchCommand, inChunks, readRefused, refusal } from "./batch";
 import { CommandClient, CommandFailed } from "./command-client";
 import { Liveness } from "./liveness";
+import { RowStore } from "./row-store";
+import { readIds } from "./row-table";
+import { type Selection, stillThere, syncSelection } from "./selection";
 import { traitSignal } from "./trait-signal";
 import type { ViewModel } from "./view-model";
 
@@ -20,7 +24,7 @@ export type Dialog =
   | { readonly kind: "usage" }
   | { readonly kind: "remove"; readonly ids: readonly string[] };
 
-const TRAITS = ["_rows", "_progress", "_summary", "_model_ids"] as const;
+const TRAITS = ["_rows", "_changes", "_progress", "_summary", "_model_ids"] as const;
 const COMMAND_TIMEOUT = 30_000;
 const MOST_NOTICES = 5;
 
@@ -36,19 +40,24 @@ export class ViewState {
   readonly notices = signal<readonly Notice[]>([]);
   readonly announcement = signal("");
   /** The models that the user chose, by id. */
-  readonly selected = signal<ReadonlySet<string>>(new Set());
+  readonly selected = signal<Selection>(new Set());
   /** The model whose details are open. */
   readonly open = signal<string | null>(null);
   readonly dialog = signal<Dialog | null>(null);
+  /** The columns that the table was made with, null for the usual ones. */
+  readonly columns: readonly string[] | null;
   readonly #client: CommandClient;
   readonly #life = new AbortController();
   #noticeCount = 0;
 
-  constructor(model: ViewModel) {
+  /** @param store the rows of all views of the model; without it the view has its own */
+  constructor(model: ViewModel, store?: RowStore) {
     const until = this.#life.signal;
-    const all = traitSignal(model, "_rows", readRows, until);
+    const all = (store ?? new RowStore(model, until)).rows;
     const ids = traitSignal(model, "_model_ids", readIds, until);
-    this.rows = computed(() => pick(all.value, ids.value));
+    const types = traitSignal(model, "_types", readIds, until);
+    this.rows = computed(() => pick(all.value, ids.value, types.value));
+    this.columns = readIds(model.get("_columns"));
     this.missing = computed(() => {
       const known = new Set(this.rows.value.map((row) => row.id));
       return (ids.value ?? []).filter((id) => !known.has(id));
@@ -59,7 +68,8 @@ export class ViewState {
     const signs = [...TRAITS.map((name) => `change:${name}`), "msg:custom"];
     this.liveness = new Liveness(model, this.#client, signs, until);
     this.connected = computed(() => this.liveness.connection.value === "live");
-    until.addEventListener("abort", this.#announceChanges());
+    syncSelection(model, this.selected, until);
+    until.addEventListener("abort", this.#followRows());
   }
 
   dispose(): void {
@@ -83,8 +93,17 @@ export class ViewState {
       if (!(error instanceof CommandFailed)) {
         throw error;
       }
-      this.#notify(error.message, error.hint);
+      this.notify(error.message, error.hint);
       return undefined;
+    }
+  }
+
+  /** Sends a command for several models; one notice tells what was refused. */
+  async runMany(name: BatchCommand, label: string, ids: readonly string[]): Promise<void> {
+    const answers = await Promise.all(inChunks(ids).map((model_ids) => this.run(name, { model_ids })));
+    const told = refusal(label, ids.length, Object.assign({}, ...answers.map(readRefused)));
+    if (told) {
+      this.notify(told.message, told.hint);
     }
   }
 
@@ -92,20 +111,20 @@ export class ViewState {
     this.notices.value = this.notices.value.filter((notice) => notice.key !== key);
   }
 
-  #notify(message: string, hint: string): void {
+  notify(message: string, hint: string): void {
     this.#noticeCount += 1;
     this.notices.value = [...this.notices.value, { key: this.#noticeCount, message, hint }].slice(-MOST_NOTICES);
     this.announcement.value = hint ? `${message} ${hint}` : message;
   }
 
-  #announceChanges(): () => void {
-    let before: readonly Row[] = this.rows.peek();
+  #followRows(): () => void {
+    const announcer = new Announcer(this.rows.peek(), this.announcement);
+    let before = this.rows.peek();
     const stopRows = effect(() => {
-      const sentence = announce(before, this.rows.value);
-      before = this.rows.value;
-      if (sentence) {
-        this.announcement.value = sentence;
-      }
+      const rows = this.rows.value;
+      announcer.follow(rows);
+      this.selected.value = stillThere(this.selected.peek(), before, rows);
+      before = rows;
     });
     let wasConnected = true;
     const stopConnection = effect(() => {
@@ -116,26 +135,17 @@ export class ViewState {
       wasConnected = connected;
     });
     return () => {
+      announcer.stop();
       stopRows();
       stopConnection();
     };
   }
 }
 
-function pick(rows: readonly Row[], ids: readonly string[] | null): readonly Row[] {
-  if (ids === null) {
-    return rows;
-  }
-  const byId = new Map(rows.map((row) => [row.id, row]));
-  return ids.map((id) => byId.get(id)).filter((row) => row !== undefined);
-}
-
-function readRows(value: unknown): readonly Row[] {
-  return Array.isArray(value) ? (value as Row[]) : [];
-}
-
-function readIds(value: unknown): readonly string[] | null {
-  return Array.isArray(value) ? (value as string[]) : null;
+function pick(rows: readonly Row[], ids: readonly string[] | null, types: readonly string[] | null): readonly Row[] {
+  const byId = ids && new Map(rows.map((row) => [row.id, row]));
+  const picked = byId ? ids.map((id) => byId.get(id)).filter((row) => row !== undefined) : rows;
+  return types ? picked.filter((row) => types.includes(row.type)) : picked;
 }
 
 function readProgress(value: unknown): Readonly<Record<string, Progress>> {

@@ -9,6 +9,9 @@ export interface ViewModel {
   /** Calls back on `change:NAME`, `msg:custom` (with the message) and `comm_live_update`. */
   on(event: string, callback: EventCallback): void;
   off(event: string, callback: EventCallback): void;
+  /** Sets a trait that the user owns, and sends it; absent where the host has no such traits. */
+  set?(name: string, value: unknown): void;
+  save_changes?(): void;
   /** Sends a custom message to the kernel. */
   send(content: unknown): void;
   /** False once the way to the kernel is closed; absent where the host does not tell. */
