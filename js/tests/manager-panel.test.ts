@@ -28,7 +28,7 @@ test("the table is a grid named Models with counted rows and named buttons", asy
       .getByRole("columnheader")
       .elements()
       .map((cell) => cell.textContent),
-  ).toEqual(["Model", "Type", "Size", "Status", "Health", "Actions"]);
+  ).toEqual(["Model", "Type", "Size", "Status", "Health", "Memory", "Actions"]);
   const rows = grid.getByRole("row").elements();
   expect(rows.map((element) => element.getAttribute("aria-rowindex"))).toEqual(["1", "2", "3", "4"]);
   for (const name of ["Download alpha", "Load beta", "Unload gamma"]) {
@@ -268,13 +268,16 @@ test("all is reachable by Tab, and the keys stay inside the view", async () => {
   const keys: string[] = [];
   element.addEventListener("keydown", (event) => keys.push(event.key));
   const reached = new Set<string | null | undefined>();
-  for (let presses = 0; presses < 15; presses += 1) {
+  for (let presses = 0; presses < 16; presses += 1) {
     await userEvent.keyboard("{Tab}");
     reached.add(document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent);
   }
-  for (const name of ["Filter models", "Repository or search words", "Download alpha", "Load beta", "Check gamma"]) {
+  // Of the rows, the one where the focus was last; arrow keys lead to the others.
+  for (const name of ["Filter models", "Repository or search words", "Type", "Columns", "Model", "Download alpha"]) {
     expect(reached).toContain(name);
   }
+  expect(reached).not.toContain("Load beta");
+  expect(reached).toContain("Log");
   expect(document.querySelector("[data-lm-suppress-shortcuts]")).not.toBeNull();
   keys.length = 0;
   (document.querySelector('[data-index="0"]') as HTMLElement).focus();

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { announce } from "../src/views/announcements";
 import { formatBytes, formatDuration, formatPercent, ordinal, progressWords, statusWords } from "../src/views/format";
-import { nextIndex, stepInRow } from "../src/views/grid-keys";
+import { HEADER, nextIndex, stepInRow } from "../src/views/grid-keys";
 import { type Filter, filterRows, NO_FILTER } from "../src/views/row-filter";
 import { scrollTopFor, visibleRange } from "../src/views/windowing";
 import { progress, row } from "./samples";
@@ -106,13 +106,18 @@ test("scrolling moves no further than needed", () => {
 
 test("keys stop at the ends", () => {
   expect(nextIndex("ArrowDown", 9, 10, 5)).toBe(9);
-  expect(nextIndex("ArrowUp", 0, 10, 5)).toBe(0);
+  expect(nextIndex("ArrowUp", 3, 10, 5)).toBe(2);
+  expect(nextIndex("ArrowUp", 0, 10, 5)).toBe(HEADER);
+  expect(nextIndex("ArrowUp", HEADER, 10, 5)).toBe(HEADER);
+  expect(nextIndex("ArrowDown", HEADER, 10, 5)).toBe(0);
+  expect(nextIndex("ArrowDown", HEADER, 0, 5)).toBe(HEADER);
   expect(nextIndex("PageDown", 1, 10, 5)).toBe(6);
   expect(nextIndex("PageUp", 3, 10, 5)).toBe(0);
   expect(nextIndex("x", 3, 10, 5)).toBeNull();
   expect(stepInRow("ArrowRight", 1, 2)).toBe(1);
   expect(stepInRow("ArrowLeft", -1, 2)).toBe(-1);
   expect(stepInRow("ArrowRight", -1, 0)).toBe(-1);
+  expect(stepInRow("ArrowLeft", 0, 2, true)).toBe(1);
 });
 
 test("announcements name what changed and stay short", () => {

@@ -42,6 +42,8 @@ type SubshellComm = Omit<Kernel.IComm, "commsOverSubshells"> & {
 /** What of the kernel's state there is so far, under the names of the widgets' traits. */
 interface State {
   _rows: unknown;
+  _rows_seq: unknown;
+  _changes: unknown;
   _progress: unknown;
   _summary: unknown;
   _model_ids: null;
@@ -54,7 +56,14 @@ export class Connection implements ViewModel, IDisposable {
   readonly #callbacks = new Map<string, Set<EventCallback>>();
   readonly #ready = new PromiseDelegate<void>();
   readonly #rid = UUID.uuid4();
-  readonly #state: State = { _rows: [], _progress: {}, _summary: null, _model_ids: null };
+  readonly #state: State = {
+    _rows: [],
+    _rows_seq: 0,
+    _changes: {},
+    _progress: {},
+    _summary: null,
+    _model_ids: null,
+  };
   #revision = -1;
   #disposed = false;
 
@@ -147,12 +156,14 @@ export class Connection implements ViewModel, IDisposable {
 
   readonly #onEvent = (message: KernelMessage.ICommMsgMsg): void => {
     const update = message.content.data as unknown as StateUpdate;
-    // Pushes come from several threads; an older one must not overwrite a newer one.
+    // Pushes come from several threads; an older one must not overwrite a newer one. Row changes it brings are
+    // numbered: whoever has missed some asks for all rows.
     if (update.type !== "state" || update.revision < this.#revision) {
       return;
     }
     this.#revision = update.revision;
-    for (const part of ["rows", "progress", "summary"] as const) {
+    this.#state._rows_seq = update.rows ? (update.seq ?? 0) : this.#state._rows_seq;
+    for (const part of ["rows", "changes", "progress", "summary"] as const) {
       const value = update[part];
       if (value !== undefined && value !== null) {
         this.#state[`_${part}`] = value;

@@ -63,7 +63,7 @@ function Cell({ column, row, active, selected, state }: CellProps) {
     case "type":
       return words(row.type);
     case "size":
-      return row.size > 0 ? formatBytes(row.size) : "–";
+      return row.size > 0 ? formatBytes(row.size) : <Nothing />;
     case "status":
       return <Status row={row} state={state} />;
     case "health":
@@ -109,9 +109,13 @@ function Model({ row, selected }: { row: Row; selected: boolean }) {
   );
 }
 
+function Nothing() {
+  return <span class="rmm-nothing">–</span>;
+}
+
 function Memory({ row }: { row: Row }) {
   if (row.memory <= 0) {
-    return "–";
+    return <Nothing />;
   }
   return (
     <>
