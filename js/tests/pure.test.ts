@@ -89,7 +89,8 @@ test("type and status filter as well, together with words", () => {
 
 test("small tables are drawn whole, large ones around the visible part", () => {
   const viewport = { top: 5_000, height: 400, rowHeight: 50 };
-  expect(visibleRange(200, viewport)).toEqual({ start: 0, end: 200 });
+  expect(visibleRange(50, viewport)).toEqual({ start: 0, end: 50 });
+  expect(visibleRange(200, viewport)).toEqual({ start: 92, end: 117 });
   expect(visibleRange(10_000, viewport)).toEqual({ start: 92, end: 117 });
   expect(visibleRange(10_000, { ...viewport, top: 0 })).toEqual({ start: 0, end: 17 });
   const end = visibleRange(10_000, { ...viewport, top: 10_000 * 50 });

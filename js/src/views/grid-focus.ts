@@ -51,7 +51,7 @@ export function nameOf(target: EventTarget | null): string {
 
 /** Gives the focus back to the button of that name, else to its row, else, where no row is left, to the grid. */
 export function focusAgain(grid: HTMLElement | null, index: number, name: string): void {
-  const row = rowAt(grid, index);
+  const row = index === HEADER ? null : rowAt(grid, index);
   const button = name && [...(row?.querySelectorAll<HTMLElement>(BUTTONS) ?? [])].find((each) => nameOf(each) === name);
   (button || row || grid)?.focus({ preventScroll: true });
 }

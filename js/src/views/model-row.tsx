@@ -126,15 +126,16 @@ function Memory({ row }: { row: Row }) {
 }
 
 function Status({ row, state }: { row: Row; state: ViewState }) {
+  const withBar = hasBar(row);
   return (
-    <>
+    <div class="rmm-state" data-tight={(withBar && row.error !== "") || undefined}>
       <span class="rmm-status" data-status={row.status}>
         {statusWords(row)}
       </span>
       {row.allowed && <span class="rmm-small"> unsafe files allowed</span>}
-      {hasBar(row) && <ProgressBar row={row} progress={state.progress} />}
+      {withBar && <ProgressBar row={row} progress={state.progress} />}
       {row.error && <ErrorText error={row.error} hint={row.hint} />}
-    </>
+    </div>
   );
 }
 

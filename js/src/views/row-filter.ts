@@ -26,6 +26,11 @@ export function filterRows(rows: readonly Row[], filter: Filter): readonly Row[]
   );
 }
 
+/** Works out what the words are looked for in, ahead of the first keystroke. */
+export function prepare(rows: readonly Row[]): void {
+  rows.forEach(searchable);
+}
+
 /** By row, because a row that changes becomes another one. */
 const texts = new WeakMap<Row, string>();
 

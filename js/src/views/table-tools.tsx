@@ -4,6 +4,7 @@ import type { ModelStatus, ModelType, Row } from "../protocol/schema";
 import type { Arrangement } from "./arrangement";
 import { ColumnsMenu } from "./columns-menu";
 import { words } from "./format";
+import { prepare } from "./row-filter";
 
 const STATUSES: readonly ModelStatus[] = ["not_downloaded", "downloading", "downloaded", "loading", "loaded", "error"];
 
@@ -25,6 +26,7 @@ export function TableTools({ arrangement, all }: ToolsProps) {
         aria-label="Filter models"
         placeholder="Filter models"
         value={text}
+        onFocus={() => prepare(all)}
         onInput={(event) => arrangement.setFilter({ text: event.currentTarget.value })}
       />
       <Choice

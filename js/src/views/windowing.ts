@@ -13,8 +13,8 @@ export interface Viewport {
   readonly rowHeight: number;
 }
 
-/** Tables up to this size are drawn whole. */
-export const WINDOW_ABOVE = 200;
+/** Tables up to this size are drawn whole: no more rows than a filter's result may draw at once. */
+export const WINDOW_ABOVE = 50;
 const OVERSCAN = 8;
 
 export function visibleRange(rows: number, viewport: Viewport): Range {
