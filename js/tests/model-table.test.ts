@@ -283,7 +283,7 @@ test("the bar offers what fits the selected models, and sends it for those", asy
     "Unload selected",
     "Pin selected",
     "Unpin selected",
-    "Remove selected…",
+    "Remove… selected",
     "Clear selection",
   ]);
   await bar.getByRole("button", { name: "Download selected" }).click();

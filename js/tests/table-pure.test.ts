@@ -61,8 +61,8 @@ test("a choice forgets models that go, and only those", () => {
 });
 
 test("the columns to begin with are those that were named, and the model", () => {
-  expect([...firstColumns(["Status", "nonsense", "repository"])]).toEqual(["model", "repository", "status"]);
-  expect(firstColumns(null).has("repository")).toBe(false);
+  expect([...firstColumns(["Status", "nonsense", "repo"])]).toEqual(["model", "repo", "status"]);
+  expect(firstColumns(null).has("repo")).toBe(false);
   expect(firstColumns(null).size).toBe(7);
 });
 

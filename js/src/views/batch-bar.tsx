@@ -25,7 +25,7 @@ export function BatchBar({ arrangement, state }: { arrangement: Arrangement; sta
       <button
         type="button"
         class="rmm-button"
-        aria-label="Remove selected…"
+        aria-label="Remove… selected"
         disabled={!state.connected.value}
         onClick={() => {
           state.dialog.value = { kind: "remove", ids: chosen.map(({ id }) => id) };

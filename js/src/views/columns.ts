@@ -2,7 +2,7 @@
 import type { ModelHealth, ModelStatus, Row } from "../protocol/schema";
 import { words } from "./format";
 
-export type ColumnKey = "model" | "repository" | "type" | "size" | "status" | "health" | "memory" | "actions";
+export type ColumnKey = "model" | "repo" | "type" | "size" | "status" | "health" | "memory" | "actions";
 
 export interface Column {
   readonly key: ColumnKey;
@@ -30,7 +30,7 @@ const HEALTH_RANK: Record<ModelHealth, number> = { healthy: 0, degraded: 1, unhe
 
 export const COLUMNS: readonly Column[] = [
   column("model", "Model", 11, 9, 3, (a, b) => collator.compare(a.id, b.id)),
-  column("repository", "Repository", 9, 8, 2, (a, b) => collator.compare(a.repo, b.repo)),
+  column("repo", "Repository", 9, 8, 2, (a, b) => collator.compare(a.repo, b.repo)),
   column("type", "Type", 7, 6.5, 0.6, (a, b) => collator.compare(words(a.type), words(b.type))),
   column("size", "Size", 5, 5, 0, (a, b) => a.size - b.size),
   column("status", "Status", 10, 9, 3, (a, b) => rank(STATUS_RANK, a.status) - rank(STATUS_RANK, b.status)),

@@ -58,7 +58,7 @@ function Cell({ column, row, active, selected, state }: CellProps) {
   switch (column) {
     case "model":
       return <Model row={row} selected={selected} />;
-    case "repository":
+    case "repo":
       return <div title={row.repo}>{row.repo}</div>;
     case "type":
       return words(row.type);

@@ -107,7 +107,7 @@ export function ModelTable({ arrangement, state }: TableProps) {
     <div
       class="rmm-table"
       data-layout={layout}
-      data-repository={columns.some(({ key }) => key === "repository") || undefined}
+      data-repository={columns.some(({ key }) => key === "repo") || undefined}
       style={{
         "--rmm-row-height": `${rowHeight}px`,
         "--rmm-header-height": `${geometry.headerHeight.value}px`,
