@@ -2,7 +2,7 @@
 import type { Action, Row } from "../protocol/schema";
 import type { ViewState } from "./state";
 
-const LABELS: Record<Action, string> = {
+export const LABELS: Record<Action, string> = {
   download: "Download",
   pause: "Pause",
   resume: "Resume",

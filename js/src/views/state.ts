@@ -7,9 +7,10 @@ import { Liveness } from "./liveness";
 import { traitSignal } from "./trait-signal";
 import type { ViewModel } from "./view-model";
 
-/** A failed command, shown until the user dismisses it. */
+/** A failed command, or what one has achieved; shown until the user dismisses it. */
 export interface Notice {
   readonly key: number;
+  readonly kind: "error" | "done";
   readonly message: string;
   readonly hint: string;
 }
@@ -83,7 +84,7 @@ export class ViewState {
       if (!(error instanceof CommandFailed)) {
         throw error;
       }
-      this.#notify(error.message, error.hint);
+      this.notify("error", error.message, error.hint);
       return undefined;
     }
   }
@@ -92,9 +93,10 @@ export class ViewState {
     this.notices.value = this.notices.value.filter((notice) => notice.key !== key);
   }
 
-  #notify(message: string, hint: string): void {
+  /** Shows a notice and tells it to screen readers. */
+  notify(kind: Notice["kind"], message: string, hint = ""): void {
     this.#noticeCount += 1;
-    this.notices.value = [...this.notices.value, { key: this.#noticeCount, message, hint }].slice(-MOST_NOTICES);
+    this.notices.value = [...this.notices.value, { key: this.#noticeCount, kind, message, hint }].slice(-MOST_NOTICES);
     this.announcement.value = hint ? `${message} ${hint}` : message;
   }
 
