@@ -15,11 +15,17 @@ export function canTakeFocus(element: HTMLElement | null): element is HTMLElemen
 }
 
 /** Moves the focus to `target` where a redraw of `container` took away the button that had it. */
-export function useKeptFocus(container: RefObject<HTMLElement>, target: RefObject<HTMLElement>): void {
+export function useKeptFocus(container: RefObject<HTMLElement | null>, target: RefObject<HTMLElement | null>): void {
   const hadFocus = container.current?.matches(":focus-within") ?? false;
   useLayoutEffect(() => {
     if (hadFocus && !container.current?.matches(":focus-within")) {
       target.current?.focus();
     }
   });
+}
+
+/** The row of the view's table that Tab leads to, or the table where it has none: a place that is never gone. */
+export function tableNear(element: Element | null): HTMLElement | null {
+  const grid = element?.closest(".rmm-root")?.querySelector<HTMLElement>('[role="grid"]') ?? null;
+  return grid?.querySelector<HTMLElement>('[role="row"][tabindex="0"]') ?? grid;
 }
