@@ -10,7 +10,7 @@ import { nextTab } from "../src/views/details/tabs";
 import type { ViewState } from "../src/views/state";
 import { FakeHost } from "./fake-host";
 import { show } from "./mounted";
-import { details, fileLine, HOSTILE, probe, row } from "./samples";
+import { details, fileLine, HOSTILE, probe, row, setting } from "./samples";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -266,12 +266,64 @@ test("health is a chart with a text alternative; its points differ in shape, not
   await expect.element(page.getByText("failed, 300 ms: wrong answer", { exact: false }).last()).toBeVisible();
 });
 
+test("while health is shown, new probes come in without a change of the row", async () => {
+  const { host } = await opened("alpha", { probes: [probe(0.01)] }, { status: "loaded" });
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  (tab("Health").element() as HTMLElement).click();
+  await vi.waitFor(() => expect(asked(host, "details")).toBe(2));
+  host.reply(host.last("details"), details("alpha", { probes: [probe(0.01), probe(0.02)] }));
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(asked(host, "details")).toBe(3);
+  expect(document.querySelectorAll(".rmm-sparkline .rmm-mark").length).toBe(2);
+  host.reply(host.last("details"), details("alpha", { probes: [] }));
+  (tab("History").element() as HTMLElement).click();
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(asked(host, "details")).toBe(3);
+});
+
 test("figures of probes", () => {
   expect(seriesWords([probe(1, { outcome: "dead" })])).toBe("1 probe: none answered; 1 missed");
   expect([0.0004, 0.0123, 0.9996, 12].map(formatLatency)).toEqual(["0.4 ms", "12 ms", "1.00 s", "12.00 s"]);
   expect(totalWords([])).toBe("Nothing is known of its files before a download.");
   expect(totalWords([fileLine("a", { state: "left_out" })])).toBe("All files are left out.");
   expect(totalWords([fileLine("a")])).toBe("1 file, 1.00 MB");
+});
+
+test("what was typed and not applied outlives the tab and the drawer; once applied, the form shows what is in force", async () => {
+  const { host } = await opened("alpha", { settings: [setting("batch_size", "whole")] });
+  await tab("Settings").click();
+  const field = page.getByRole("spinbutton", { name: "batch size" });
+  await userEvent.fill(field, "9");
+  await userEvent.keyboard("{Escape}{Enter}");
+  await vi.waitFor(() => expect(asked(host, "details")).toBe(2));
+  host.reply(host.last("details"), details("alpha", { settings: [setting("batch_size", "whole")] }));
+  await tab("Settings").click();
+  await expect.element(field).toHaveValue(9);
+  await page.getByRole("button", { name: "Apply" }).click();
+  host.reply(host.last("configure"), { problems: {} });
+  await vi.waitFor(() => expect(asked(host, "details")).toBe(3));
+  host.reply(host.last("details"), details("alpha", { settings: [setting("batch_size", "whole", { value: 9 })] }));
+  await expect.element(page.getByRole("button", { name: "Apply" })).toHaveAttribute("aria-disabled", "true");
+  host.set("_rows", [row("alpha", { size: 2 })]);
+  await vi.waitFor(() => expect(asked(host, "details")).toBe(4), { timeout: 10_000 });
+  // Changed in a cell meanwhile: no draft of earlier days stands in its way.
+  host.reply(host.last("details"), details("alpha", { settings: [setting("batch_size", "whole", { value: 64 })] }));
+  await expect.element(field).toHaveValue(64);
+});
+
+test("the drawer stands beside the table where both have room, else below it, and is never wider than its place", async () => {
+  const { element } = await opened("alpha", { tags: ["x".repeat(300)], card: "y".repeat(300) });
+  const region = page.getByRole("region", { name: "Details of alpha" }).element();
+  const table = region.previousElementSibling as Element;
+  expect(region.getBoundingClientRect().left).toBeGreaterThanOrEqual(table.getBoundingClientRect().right);
+  for (const width of [260, 500]) {
+    element.style.width = `${width}px`;
+    for (const name of ["Overview", "Files", "Settings", "Health", "History"]) {
+      await tab(name).click();
+      expect(region.getBoundingClientRect().top).toBeGreaterThanOrEqual(table.getBoundingClientRect().bottom);
+      expect(region.scrollWidth, name).toBeLessThanOrEqual(region.clientWidth);
+    }
+  }
 });
 
 test("the history tells the story, and the events newest first", async () => {

@@ -7,6 +7,7 @@ import { readDetails, readFiles } from "./read-details";
 
 /** Milliseconds between two questions of one kind. */
 const PERIOD = 1_000;
+const PROBE_PERIOD = 5_000;
 
 const NO_DETAILS = new CommandFailed({
   type: "NoDetails",
@@ -83,19 +84,29 @@ export class DetailsFeed {
 
   /** Asks for the files once a second until the returned function is called. */
   watchFiles(): () => void {
+    return this.#watch(PERIOD, () => this.refreshFiles());
+  }
+
+  /** Asks for the details now and then, as each probe adds to them and no row tells; until the function is called. */
+  watchProbes(): () => void {
+    return this.#watch(PROBE_PERIOD, async () => this.refresh());
+  }
+
+  /** Works at once and again a period after each end, while somebody looks and somebody listens. */
+  #watch(period: number, work: () => Promise<unknown>): () => void {
     let timer: ReturnType<typeof setTimeout>;
-    let stopped = false;
+    let isStopped = false;
     const next = async () => {
       if (this.#state.connected.peek() && document.visibilityState === "visible") {
-        await this.refreshFiles();
+        await work();
       }
-      if (!stopped) {
-        timer = setTimeout(() => void next(), PERIOD);
+      if (!isStopped) {
+        timer = setTimeout(() => void next(), period);
       }
     };
     void next();
     return () => {
-      stopped = true;
+      isStopped = true;
       clearTimeout(timer);
     };
   }

@@ -106,7 +106,7 @@ function Sections({ state, feed, details, drafts }: SectionsProps) {
         />
       ),
     },
-    { name: "Health", draw: () => <HealthView row={row} probes={details.probes} /> },
+    { name: "Health", draw: () => <HealthView feed={feed} probes={details.probes} /> },
     { name: "History", draw: () => <History details={details} /> },
   ];
   return <Tabs label="Sections" tabs={tabs} />;

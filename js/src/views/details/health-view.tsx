@@ -1,7 +1,9 @@
 /** How a loaded model answers its probes: the judgement, its reason, and the latencies as a small chart. */
-import type { ProbePoint, Row } from "../../protocol/schema";
+import { useEffect } from "preact/hooks";
+import type { ProbePoint } from "../../protocol/schema";
 import { HealthMark } from "../health-mark";
 import { localClock } from "../moments";
+import type { DetailsFeed } from "./details-feed";
 import { type ChartPoint, chartPoints, type Mark, probeWords, scaleWords, seriesWords } from "./probe-figures";
 
 const MOST_POINTS = 60;
@@ -23,8 +25,12 @@ const MEANINGS: Record<Mark, string> = {
   busy: "at work, not asked",
 };
 
-export function HealthView({ row, probes }: { row: Row | undefined; probes: readonly ProbePoint[] }) {
+export function HealthView({ feed, probes }: { feed: DetailsFeed; probes: readonly ProbePoint[] }) {
+  const row = feed.row.value;
+  const isLoaded = row?.status === "loaded";
   const recent = probes.slice(-MOST_POINTS);
+
+  useEffect(() => (isLoaded ? feed.watchProbes() : undefined), [feed, isLoaded]);
   return (
     <>
       {row && (
@@ -57,7 +63,6 @@ export function HealthView({ row, probes }: { row: Row | undefined; probes: read
 
 function Sparkline({ probes }: { probes: readonly ProbePoint[] }) {
   const points = chartPoints(probes);
-  const isHighAtRight = points.some((point) => point.x > 0.5 && point.y === 1);
   const marks = [...new Set(points.map((point) => point.mark))];
   return (
     <figure class="rmm-chart">
@@ -70,14 +75,6 @@ function Sparkline({ probes }: { probes: readonly ProbePoint[] }) {
       >
         <path class="rmm-sparkline-ground" d={`M0 ${HEIGHT - 0.5}H${WIDTH}`} />
         <path class="rmm-sparkline-line" d={linePath(points)} />
-        <text
-          class="rmm-sparkline-scale"
-          x={isHighAtRight ? 0 : WIDTH}
-          y={MARGIN + 3}
-          text-anchor={isHighAtRight ? "start" : "end"}
-        >
-          {scaleWords(probes)}
-        </text>
         {points.map((point, at) => (
           <path
             key={at}
@@ -92,6 +89,7 @@ function Sparkline({ probes }: { probes: readonly ProbePoint[] }) {
         ))}
       </svg>
       <figcaption class="rmm-legend" aria-hidden="true">
+        <span>{scaleWords(probes)}</span>
         {marks.map((mark) => (
           <span key={mark}>
             <svg class="rmm-legend-mark" viewBox="-5 -5 10 10" aria-hidden="true" focusable="false">

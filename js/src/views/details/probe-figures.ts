@@ -67,10 +67,10 @@ export function seriesWords(probes: readonly ProbePoint[]): string {
   return `${count}: ${figures}; ${rest.filter(Boolean).join(", ")}`;
 }
 
-/** What the chart's top stands for: `up to 32 ms`; empty where nothing was answered. */
+/** What the chart spans: `0 to 32 ms`; empty where nothing was answered. */
 export function scaleWords(probes: readonly ProbePoint[]): string {
   const answered = latencies(probes);
-  return answered.length > 0 ? `up to ${formatLatency(Math.max(...answered))}` : "";
+  return answered.length > 0 ? `0 to ${formatLatency(Math.max(...answered))}` : "";
 }
 
 /** Seconds as `0.4 ms`, `12 ms` or `1.25 s`. */
