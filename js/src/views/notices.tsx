@@ -24,8 +24,8 @@ export function Notices({ state }: { state: ViewState }) {
         </div>
       )}
       {state.notices.value.map((notice) => (
-        <div key={notice.key} class="rmm-notice" data-kind="error">
-          <span class="rmm-error-text">{notice.message}</span>
+        <div key={notice.key} class="rmm-notice" data-kind={notice.kind}>
+          <span class={notice.kind === "error" ? "rmm-error-text" : undefined}>{notice.message}</span>
           {notice.hint && <span class="rmm-hint"> {notice.hint}</span>}
           <button type="button" class="rmm-button" aria-label="Dismiss" onClick={() => state.dismiss(notice.key)}>
             ×

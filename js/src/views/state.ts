@@ -11,9 +11,10 @@ import { type Selection, stillThere, syncSelection } from "./selection";
 import { traitSignal } from "./trait-signal";
 import type { ViewModel } from "./view-model";
 
-/** A failed command, shown until the user dismisses it. */
+/** A failed command, or what one has achieved; shown until the user dismisses it. */
 export interface Notice {
   readonly key: number;
+  readonly kind: "error" | "done";
   readonly message: string;
   readonly hint: string;
 }
@@ -93,7 +94,7 @@ export class ViewState {
       if (!(error instanceof CommandFailed)) {
         throw error;
       }
-      this.notify(error.message, error.hint);
+      this.notify("error", error.message, error.hint);
       return undefined;
     }
   }
@@ -103,7 +104,7 @@ export class ViewState {
     const answers = await Promise.all(inChunks(ids).map((model_ids) => this.run(name, { model_ids })));
     const told = refusal(label, ids.length, Object.assign({}, ...answers.map(readRefused)));
     if (told) {
-      this.notify(told.message, told.hint);
+      this.notify("error", told.message, told.hint);
     }
   }
 
@@ -111,9 +112,10 @@ export class ViewState {
     this.notices.value = this.notices.value.filter((notice) => notice.key !== key);
   }
 
-  notify(message: string, hint: string): void {
+  /** Shows a notice and tells it to screen readers. */
+  notify(kind: Notice["kind"], message: string, hint = ""): void {
     this.#noticeCount += 1;
-    this.notices.value = [...this.notices.value, { key: this.#noticeCount, message, hint }].slice(-MOST_NOTICES);
+    this.notices.value = [...this.notices.value, { key: this.#noticeCount, kind, message, hint }].slice(-MOST_NOTICES);
     this.announcement.value = hint ? `${message} ${hint}` : message;
   }
 

@@ -1,0 +1,18 @@
+/** The details of the model that is open: nothing where none is. */
+import { type Signal, signal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import type { ViewState } from "../state";
+import { Drawer } from "./drawer";
+import type { Drafts } from "./settings-draft";
+
+export function Details({ state }: { state: ViewState }) {
+  // By model: what was typed and not applied is there again when the drawer is.
+  const drafts = useRef(new Map<string, Signal<Drafts>>());
+  const id = state.open.value;
+  if (id === null) {
+    return null;
+  }
+  const own = drafts.current.get(id) ?? signal<Drafts>({});
+  drafts.current.set(id, own);
+  return <Drawer key={id} state={state} id={id} drafts={own} />;
+}

@@ -1,0 +1,145 @@
+/** The drawer of one model: a region beside the table that takes the focus when it opens and gives it back. */
+import type { Signal } from "@preact/signals";
+import type { RefObject } from "preact";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import type { Details } from "../../protocol/schema";
+import type { CommandFailed } from "../command-client";
+import { cutText } from "../cut-text";
+import { canTakeFocus, focusedElement, tableNear, useKeptFocus } from "../focus";
+import type { ViewState } from "../state";
+import { DetailsFeed } from "./details-feed";
+import { DrawerHead } from "./drawer-head";
+import { FilesList } from "./files-list";
+import { HealthView } from "./health-view";
+import { History } from "./history";
+import { Overview } from "./overview";
+import { changesOf, type Drafts, withoutSettled } from "./settings-draft";
+import { SettingsForm } from "./settings-form";
+import { Tabs } from "./tabs";
+
+const LONGEST_ID = 200;
+
+interface DrawerProps {
+  readonly state: ViewState;
+  readonly id: string;
+  readonly drafts: Signal<Drafts>;
+}
+
+export function Drawer({ state, id, drafts }: DrawerProps) {
+  const element = useRef<HTMLElement>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
+  const feed = useMemo(() => new DetailsFeed(state, id), [state, id]);
+  const details = feed.details.value;
+  const failure = feed.failure.value;
+
+  useEffect(() => feed.start(), [feed]);
+  useVisitedFocus(element, heading);
+  useKeptFocus(element, heading);
+  useEffect(() => {
+    if (details) {
+      drafts.value = withoutSettled(details.settings, drafts.peek());
+    }
+  }, [details, drafts]);
+
+  const close = () => {
+    state.open.value = null;
+  };
+  return (
+    <section
+      ref={element}
+      class="rmm-details"
+      aria-label={`Details of ${cutText(id, LONGEST_ID)}`}
+      aria-busy={details === null && failure === null}
+      onKeyDown={(event) => {
+        if (event.key === "Escape" && !event.isComposing && !event.defaultPrevented) {
+          event.stopPropagation();
+          close();
+        }
+      }}
+    >
+      <DrawerHead
+        state={state}
+        id={cutText(id, LONGEST_ID)}
+        row={feed.row.value}
+        heading={heading}
+        onRemove={() => {
+          state.dialog.value = { kind: "remove", ids: [id] };
+        }}
+        onClose={close}
+      />
+      {failure && <Failure failure={failure} isOld={details !== null} onRetry={() => feed.refresh()} />}
+      {!details && !failure && <p class="rmm-empty rmm-details-wait">Asking the kernel…</p>}
+      {details && <Sections state={state} feed={feed} details={details} drafts={drafts} />}
+    </section>
+  );
+}
+
+interface SectionsProps {
+  readonly state: ViewState;
+  readonly feed: DetailsFeed;
+  readonly details: Details;
+  readonly drafts: Signal<Drafts>;
+}
+
+function Sections({ state, feed, details, drafts }: SectionsProps) {
+  const row = feed.row.value;
+  const { config, problems } = changesOf(details.settings, drafts.value);
+  const isEdited = Object.keys(config).length + Object.keys(problems).length > 0;
+  const tabs = [
+    { name: "Overview", draw: () => <Overview details={details} row={row} /> },
+    {
+      name: "Files",
+      mark: feed.files.value.length > 0 ? String(feed.files.value.length) : undefined,
+      draw: () => <FilesList state={state} feed={feed} />,
+    },
+    {
+      name: "Settings",
+      mark: isEdited ? "•" : undefined,
+      draw: () => (
+        <SettingsForm
+          state={state}
+          id={feed.id}
+          settings={details.settings}
+          isLoaded={row?.status === "loaded"}
+          drafts={drafts}
+          onApplied={() => feed.refresh()}
+        />
+      ),
+    },
+    { name: "Health", draw: () => <HealthView feed={feed} probes={details.probes} /> },
+    { name: "History", draw: () => <History details={details} /> },
+  ];
+  return <Tabs label="Sections" tabs={tabs} />;
+}
+
+function Failure(props: { failure: CommandFailed; isOld: boolean; onRetry(): void }) {
+  const { failure, isOld, onRetry } = props;
+  return (
+    <div class="rmm-notice" data-kind="error" role="alert">
+      <span class="rmm-error-text">{failure.message}</span>
+      {failure.hint && <span class="rmm-hint"> {failure.hint}</span>}
+      {isOld && <span> What is shown may be old.</span>}
+      <button type="button" class="rmm-button" onClick={onRetry}>
+        Retry
+      </button>
+    </div>
+  );
+}
+
+/** Takes the focus to `target` for as long as the element is there, and then back to where it was. */
+function useVisitedFocus(element: RefObject<HTMLElement | null>, target: RefObject<HTMLElement | null>): void {
+  useLayoutEffect(() => {
+    const visited = element.current;
+    if (!visited) {
+      return;
+    }
+    const opener = focusedElement(visited);
+    target.current?.focus();
+    return () => {
+      // Not where the user has gone elsewhere meanwhile, as to the row whose details come next.
+      if (visited.matches(":focus-within")) {
+        (canTakeFocus(opener) ? opener : tableNear(visited))?.focus();
+      }
+    };
+  }, [element, target]);
+}
