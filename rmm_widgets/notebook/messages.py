@@ -149,12 +149,20 @@ class MessageHandler:
             self._answered()
             error = done.exception()
             if error is None:
-                _send(reply, Reply(kind="rmm/reply", rid=command.rid, ok=True, value=_plain(done.result())))
+                _send(reply, Reply(kind="rmm/reply", rid=command.rid, ok=True, value=self._plain(done.result())))
             else:
                 self._refuse(command.rid, error, reply)
 
         job.add_done_callback(answer)
         return _LATER
+
+    def _plain(self, result: object) -> Any:
+        """The result of `search` or `add` as plain data."""
+        if isinstance(result, ModelInfo):
+            return {"id": result.model_id}
+        known = {info.repo_id: info.model_id for info in self._manager().get_all_models().values()}
+        found = cast("list[HubModel]", result)
+        return [msgspec.to_builtins(_search_result(each, known.get(each.repo_id, ""))) for each in found]
 
     def _answered(self) -> None:
         with self._lock:
@@ -232,15 +240,7 @@ def _send(reply: Send, answer: Reply) -> None:
         _log.warning("an answer could not be sent to its view", exc_info=True)
 
 
-def _plain(result: object) -> Any:
-    """The result of `search` or `add` as plain data."""
-    if isinstance(result, ModelInfo):
-        return {"id": result.model_id}
-    found = cast("list[HubModel]", result)
-    return [msgspec.to_builtins(_search_result(each)) for each in found]
-
-
-def _search_result(model: HubModel) -> SearchResult:
+def _search_result(model: HubModel, registered: str) -> SearchResult:
     return SearchResult(
         repo=model.repo_id,
         type=model.model_type,
@@ -249,6 +249,9 @@ def _search_result(model: HubModel) -> SearchResult:
         likes=model.likes,
         licence=model.licence or "",
         gated=model.gated,
+        need=None,
+        fits="unknown",
+        registered=registered,
     )
 
 
