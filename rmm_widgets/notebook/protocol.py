@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..types import DownloadPhase, ModelHealth, ModelStatus, ModelType
+from ..types import DownloadPhase, Fits, ModelHealth, ModelStatus, ModelType
 
 PROTOCOL_VERSION = 2
 COMMAND_KIND = "rmm/cmd"
@@ -23,9 +23,6 @@ Action = Literal["download", "pause", "resume", "cancel", "discard", "load", "un
 Fix = Literal["", "retry", "free-space", "free-memory", "log-in", "install", "repair", "allow"]
 """What would help where something failed: asking again, deleting models, unloading models, a token of the Hub, a
 library that is missing, fetching damaged files again, or the user's consent, which only a cell can give."""
-
-Fits = Literal["yes", "tight", "no", "unknown"]
-"""Whether a model would find memory here: at once, only if others leave, not at all."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
