@@ -46,6 +46,8 @@ def _delete(manager: ModelManager, model_ids: Iterable[str], *, files: bool) -> 
             failed[model_id] = error
         else:
             removed.append(model_id)
+    if len(failed) == 1 and not removed:
+        raise next(iter(failed.values()))
     if failed:
         reasons = [(model_id, describe(error)) for model_id, error in failed.items()]
         told = "; ".join(f"{model_id} was not removed: {reason.message}" for model_id, reason in reasons[:_NAMED])
