@@ -52,33 +52,18 @@ def _hello(_scope: Scope, _arguments: Nothing) -> Hello:
 # What begins something, for one model or several
 
 
-def _begin(name: str) -> Callable[[Scope, OneOrMany], Any]:
-    """The command of this name, of those that are done at once."""
+def _begin(name: str, *, writes: bool = False) -> Callable[[Scope, OneOrMany], Any]:
+    """The command of this name, done at once for one model; not where it ends with a write to the registry."""
 
     def run(scope: Scope, arguments: OneOrMany) -> Any:
-        if arguments.model_id is not None:
-            scope.check(arguments.model_id)
-            return _start(scope, name, arguments.model_id)
-        chosen = dict.fromkeys(arguments.model_ids or ())
-        return Later(lambda: _start_many(scope, name, chosen))
+        model_id = arguments.model_id
+        if model_id is None:
+            chosen = dict.fromkeys(arguments.model_ids or ())
+            return Later(lambda: _start_many(scope, name, chosen))
+        scope.check(model_id)
+        return Later(lambda: _start(scope, name, model_id)) if writes else _start(scope, name, model_id)
 
     return run
-
-
-def _write(name: str) -> Callable[[Scope, OneOrMany], Later]:
-    """The command of this name, of those that end with a write to the registry."""
-    begin = _begin(name)
-
-    def run(scope: Scope, arguments: OneOrMany) -> Later:
-        if arguments.model_id is not None:
-            scope.check(arguments.model_id)
-        return Later(lambda: _now(begin(scope, arguments)))
-
-    return run
-
-
-def _now(value: Any) -> Any:
-    return value.work() if isinstance(value, Later) else value
 
 
 def _start_many(scope: Scope, name: str, model_ids: Iterable[str]) -> Many:
@@ -249,8 +234,8 @@ COMMANDS: Mapping[str, ViewCommand] = {
         name: ViewCommand(OneOrMany, _begin(name))
         for name in ("download", "pause", "resume", "cancel", "discard", "load", "unload", "health", "repair")
     },
-    "pin": ViewCommand(OneOrMany, _write("pin")),
-    "unpin": ViewCommand(OneOrMany, _write("unpin")),
+    "pin": ViewCommand(OneOrMany, _begin("pin", writes=True)),
+    "unpin": ViewCommand(OneOrMany, _begin("unpin", writes=True)),
     "search": ViewCommand(Query, _search),
     "add": ViewCommand(Repository, _add),
     "details": ViewCommand(Model, _details),
