@@ -149,8 +149,9 @@ class ModelManager(ManagerLoading, ManagerSafety, ManagerReading):
     def search_hub(
         self, query: str, *, model_type: ModelType | str | None = None, limit: int = 20
     ) -> Job[list[HubModel]]:
-        """Search the Hub by name; most downloaded first."""
+        """Search the Hub by name; most downloaded first. Tells what would find memory here, where that can be told."""
         from .hub.catalogue import search
+        from .runtime.room import with_needs
 
         wanted = check_model_type(model_type)
 
@@ -158,10 +159,11 @@ class ModelManager(ManagerLoading, ManagerSafety, ManagerReading):
             del job
             settings = self._engine.settings
             token = await self._engine.in_thread(settings.access_token, "login")
-            return await self._engine.in_thread(
+            found = await self._engine.in_thread(
                 lambda: search(query, model_type=wanted, limit=limit, endpoint=settings.hub, token=token or False),
                 "search",
             )
+            return with_needs(found, await self._engine.memory.admission.room())
 
         return self._background("search", None, work)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,19 @@ class ManagerFiles(ManagerLifetime):
         if not isinstance(older_than, int | float) or isinstance(older_than, bool) or not 0 <= older_than < math.inf:
             raise ValueError(f"older_than is {older_than!r}; it must be a number of seconds, 0 or more")
         return self._background("prune", None, lambda _job: self._engine.housekeeping.prune(older_than))
+
+    def deletion_frees(self, model_ids: Iterable[str]) -> Job[int]:
+        """How many bytes deleting these models with their files would free, one after another; changes nothing.
+
+        Counts what only these models share with each other, and nothing that another model needs.
+
+        Raises:
+            ModelNotRegisteredError: One of the ids is unknown.
+        """
+        chosen = frozenset([model_ids] if isinstance(model_ids, str) else model_ids)
+        for model_id in chosen:
+            self._engine.entry(model_id)
+        return self._background("usage", None, lambda _job: self._engine.housekeeping.deletion_frees(chosen))
 
     def disk_usage(self) -> Job[DiskUsage]:
         """Measure what the models and the rest of the cache take on disk, and what a deletion would free."""

@@ -94,6 +94,17 @@ class ManagerReading:
             raise self._engine.unknown(model_id)
         return description
 
+    def hub_page(self, model_id: str) -> str:
+        """The address of a model's page on its Hub; empty for a custom model.
+
+        Raises:
+            ModelNotRegisteredError: The id is unknown.
+        """
+        from .hub.pages import page_of
+
+        description = self.describe(model_id)
+        return "" if description.custom else page_of(self._engine.settings.hub, description.info.repo_id)
+
     def describe_all(self) -> list[ModelDescription]:
         """The same for all models, in the order of their registration."""
         return list(self._models.values())

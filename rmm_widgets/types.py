@@ -18,6 +18,7 @@ from .errors import InvalidModelInfoError
 
 __all__ = [
     "DownloadPhase",
+    "Fits",
     "FrozenDict",
     "HubModel",
     "ManagerState",
@@ -86,6 +87,10 @@ class ModelEventType(StrEnum):
 DownloadPhase = Literal[
     "queued", "resolving", "downloading", "verifying", "finishing", "paused", "waiting_for_other", "done"
 ]
+
+
+Fits = Literal["yes", "tight", "no", "unknown"]
+"""Whether a model would find memory here: at once, only if others leave, not at all."""
 
 
 class FrozenDict(dict[str, Any]):
@@ -288,7 +293,15 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HubModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A search result. `model_type` and `size` are None where the Hub does not tell."""
+    """A search result.
+
+    Attributes:
+        model_type: None where the Hub does not tell.
+        size: Bytes of the weights, or of everything in the repository; None where the Hub does not tell.
+        weights: Bytes of the weights, None where the Hub tells those of no format.
+        need: Bytes of main memory that it would take about, from its weights alone; None where these are not told.
+        fits: Whether that would be found here now.
+    """
 
     repo_id: str
     model_type: ModelType | None = None
@@ -299,6 +312,9 @@ class HubModel(msgspec.Struct, frozen=True, kw_only=True):
     gated: bool = False
     last_modified: datetime | None = None
     tags: tuple[str, ...] = ()
+    weights: int | None = None
+    need: int | None = None
+    fits: Fits = "unknown"
 
 
 class UpdateOffer(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..file_records import FileListing, FileProgress
 from ..safety_records import SafetyReport
 from ..story.records import Story, moment, told
-from ..types import HubModel, ModelDownloadProgress, ModelEvent, ModelInfo, QueueEntry, Statistics, UpdateOffer
+from ..types import Fits, HubModel, ModelDownloadProgress, ModelEvent, ModelInfo, QueueEntry, Statistics, UpdateOffer
 from .render import Column, Message, Table, size
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ _PHASES: Mapping[str, str] = {
     "waiting_for_other": "another program is downloading it",
 }
 """What is said of a phase beside the numbers; a stage says the others."""
+
+_FITS: Mapping[Fits, str] = {"yes": "yes", "tight": "if others leave", "no": "no", "unknown": ""}
 
 _NO_MODELS = "No models are registered. `%rmm add REPO` registers one."
 
@@ -366,6 +368,8 @@ def search_table(models: Iterable[HubModel]) -> Table:
             Column("repository"),
             Column("type"),
             Column("size", "right"),
+            Column("needs", "right"),
+            Column("fits here"),
             Column("downloads", "right"),
             Column("likes", "right"),
             Column("licence"),
@@ -376,6 +380,8 @@ def search_table(models: Iterable[HubModel]) -> Table:
                 each.repo_id,
                 each.model_type.value if each.model_type else "",
                 size(each.size or 0),
+                size(each.need or 0),
+                _FITS[each.fits],
                 str(each.downloads),
                 str(each.likes),
                 each.licence or "",

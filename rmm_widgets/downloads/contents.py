@@ -38,11 +38,11 @@ def digests_of(layout: CacheLayout, commit: str) -> set[str]:
     return digests | set(filter(None, map(linked_digest, files_below(layout.snapshot(commit)))))
 
 
-def digests_of_others(layout: CacheLayout, commit: str, keep: Collection[str] = ()) -> set[str]:
-    """Content that any other commit on disk uses, or one of `keep`."""
+def digests_of_others(layout: CacheLayout, gone: Collection[str], keep: Collection[str] = ()) -> set[str]:
+    """Content that any commit on disk uses which is not of those that go, or one of `keep`."""
     others = {path.name for path in folders_in(layout.snapshots)} | set(keep)
     found: set[str] = set()
-    for other in others - {commit}:
+    for other in others - set(gone):
         if is_commit(other):
             found |= digests_of(layout, other)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from ..errors import DownloadError
@@ -44,7 +44,7 @@ def _delete(layout: CacheLayout, repo_id: str, commit: str, keep: Collection[str
         shutil.rmtree(folder)
     shared = SharedStore(layout.cache_dir)
     unused: set[Path] = set()
-    for digest in own - digests_of_others(layout, commit, keep):
+    for digest in own - digests_of_others(layout, [commit], keep):
         target = shared.target(layout.blob(digest))
         removed = _remove_content(layout, digest)
         if removed is not None:
@@ -62,10 +62,27 @@ def deletion_frees(cache_dir: str | Path, repo_id: str, commit: str, *, keep: Co
     Raises:
         ValueError: `repo_id` or `commit` is malformed.
     """
-    layout = CacheLayout(cache_dir, repo_id)
-    unused = digests_of(layout, commit) - digests_of_others(layout, commit, keep)
-    freed = _own_bytes(layout.snapshot(commit)) + sum(_content_bytes(layout, digest) for digest in unused)
-    return freed + SharedStore(layout.cache_dir).freed_without(layout.blob(digest) for digest in unused)
+    return deletions_free(cache_dir, {repo_id: [commit]}, keep={repo_id: keep})
+
+
+def deletions_free(
+    cache_dir: str | Path, commits: Mapping[str, Collection[str]], *, keep: Mapping[str, Collection[str]]
+) -> int:
+    """The same for several commits, one after another: also what only these share with each other.
+
+    Args:
+        commits: By repository those that go.
+        keep: By repository the others whose files stay even where they are not complete yet.
+    """
+    freed, blobs = 0, list[Path]()
+    for repo_id, gone in commits.items():
+        layout = CacheLayout(cache_dir, repo_id)
+        own = set[str]().union(*(digests_of(layout, commit) for commit in gone))
+        unused = own - digests_of_others(layout, gone, keep.get(repo_id, ()))
+        freed += sum(_own_bytes(layout.snapshot(commit)) for commit in gone)
+        freed += sum(_content_bytes(layout, digest) for digest in unused)
+        blobs += [layout.blob(digest) for digest in unused]
+    return freed + SharedStore(Path(cache_dir)).freed_without(blobs)
 
 
 def _own_bytes(folder: Path) -> int:

@@ -339,25 +339,28 @@ def _usable(item: dict[str, Any]) -> bool:
 
 
 def _hub_model(info: huggingface_hub.ModelInfo) -> HubModel:
+    weights = _weights(info)
     return HubModel(
         repo_id=info.id,
         model_type=identify(_evidence(info, ())).model_type,
         downloads=info.downloads or 0,
         likes=info.likes or 0,
-        size=_size(info),
+        size=info.used_storage if weights is None else weights,
         licence=_licence(info),
         gated=bool(info.gated),
         last_modified=info.last_modified,
         tags=tuple(info.tags or ()),
+        weights=weights,
     )
 
 
-def _size(info: huggingface_hub.ModelInfo) -> int | None:
-    """Bytes of the weights, as well as the Hub tells, or None."""
-    if info.safetensors is not None:
-        counts = info.safetensors.parameters
-        return sum(int(count * _BYTES_PER_PARAMETER.get(dtype, 1)) for dtype, count in counts.items())
-    return info.used_storage
+def _weights(info: huggingface_hub.ModelInfo) -> int | None:
+    """Bytes of the weights in safetensors files; None where there are none, or the Hub did not read them."""
+    if info.safetensors is None:
+        return None
+    counts = info.safetensors.parameters
+    weights = sum(int(count * _BYTES_PER_PARAMETER.get(dtype, 1)) for dtype, count in counts.items())
+    return weights if weights > 0 else None
 
 
 def _licence(info: huggingface_hub.ModelInfo) -> str | None:

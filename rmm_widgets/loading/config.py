@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import msgspec
 
+from .. import names
 from ..errors import InvalidConfigError
 from ..types import ModelType
 
@@ -23,6 +24,7 @@ __all__ = [
     "EmbeddingModelConfig",
     "ModelConfig",
     "as_mapping",
+    "config_record",
     "parse_config",
     "refuse_settings",
 ]
@@ -150,13 +152,18 @@ _RECORDS: dict[ModelType, type[ModelConfig]] = {
 }
 
 
+def config_record(model_type: ModelType | str) -> type[ModelConfig]:
+    """The record of a type's settings."""
+    return _RECORDS[ModelType(model_type)]
+
+
 def parse_config(model_type: ModelType | str, config: Mapping[str, Any], *, model_id: str | None = None) -> ModelConfig:
     """The typed record of a configuration; what it does not name keeps its default.
 
     Raises:
         InvalidConfigError: A key is unknown or a value is wrong.
     """
-    record = _RECORDS[ModelType(model_type)]
+    record = config_record(model_type)
     if not isinstance(config, Mapping):
         raise InvalidConfigError(
             f"the configuration must be a mapping, not {type(config).__name__}",
@@ -200,7 +207,9 @@ def _check(record: type[ModelConfig], key: object, value: object, model_id: str 
         )
     try:
         msgspec.convert({key: value}, record)
-    except msgspec.ValidationError as error:
+        if key == "file" and value is not None:
+            names.check_file_path(value)
+    except ValueError as error:
         reason = str(error).partition(" - at ")[0]
         if key == "dtype":
             reason = f"it must be one of {', '.join(get_args(_DType))}"

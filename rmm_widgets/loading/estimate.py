@@ -26,6 +26,7 @@ __all__ = [
     "LoadMeasurement",
     "corrected",
     "gguf_estimate",
+    "hub_estimate",
     "model2vec_estimate",
     "onnx_estimate",
     "torch_estimate",
@@ -163,6 +164,11 @@ def model2vec_estimate(folder: Path, *, dtype: str = "auto") -> MemoryEstimate:
     files = [path for path in choose_files(list_files(folder)) if path.endswith(_SAFETENSORS)]
     weights = sum(weights_as(read_safetensors_header(folder / path), dtype) for path in files)
     return MemoryEstimate(weights=weights, working=_working(weights, 0), libraries=_MODEL2VEC)
+
+
+def hub_estimate(weights: int) -> MemoryEstimate:
+    """What a repository on the Hub would need by torch, of which only the bytes of its weights are known."""
+    return MemoryEstimate(weights=weights, working=_working(weights, 0), libraries=_TORCH)
 
 
 def gguf_estimate(headers: Sequence[GgufHeader], *, context: int, text: int) -> MemoryEstimate:

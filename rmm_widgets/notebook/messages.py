@@ -1,228 +1,184 @@
-"""Commands that come as messages from a view: checked, run, and answered exactly once.
+"""Commands that come as messages from a view: the envelope checked, the command run, answered exactly once.
 
-A message is untrusted input. It can name a command of the short list below and plain arguments,
-nothing else: no settings, no placement, no consent to unsafe files. Work is only started here; the
-answer says so at once, except for `search` and `add`, which answer when the Hub has. What is
-refused changes nothing.
+A message is untrusted input. What a view may ask for, and what that does, is in `view_commands`; here is what
+holds for every message: its size and depth, its arguments, its answer. An answer that takes its time is made in a
+thread of its own, so that no view holds up the kernel; a bounded number of them for each view.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
-from .. import __version__
-from ..commands.dispatch import execute
-from ..commands.parse import check_models
-from ..commands.spec import Context, Invocation
-from ..commands.table import TABLE
-from ..commands.views import event_text
-from ..errors import InvalidCommandError, RMMError
-from ..types import HubModel, ModelEvent, ModelInfo
-from .protocol import PROTOCOL_VERSION, Command, CommandError, Hello, LogEntry, Reply, SearchResult
+from ..errors import InvalidCommandError
+from .lengths import TEXT, cut
+from .protocol import Command, Reply
+from .refusals import describe
+from .scope import Later, Limit, Scope
+from .view_commands import COMMANDS, ViewCommand
 
 if TYPE_CHECKING:
     from ..manager import ModelManager
-    from ..runtime.job import Job
 
-__all__ = ["MAX_BYTES", "MessageHandler"]
+__all__ = ["MAX_BYTES", "MAX_PENDING", "MessageHandler"]
 
-MAX_BYTES = 64 * 1024
-"""Size of the largest message that is looked at."""
+MAX_BYTES = 256 * 1024
+"""Size of the largest message that is looked at: room for the ids of as many models as one command may name."""
 
-MAX_PENDING = 4
-"""Searches and registrations that one view may have waiting for the Hub."""
+MAX_DEPTH = 16
+"""How deeply lists and objects may be nested in a message."""
 
-_LOG_LENGTH = 200
+MAX_PENDING: Mapping[Literal["kernel", "hub"], int] = {"kernel": 8, "hub": 4}
+"""Answers that one view may be waiting for, by who is asked."""
+
 _log = logging.getLogger("rmm_widgets")
 
 Send = Callable[[dict[str, Any]], None]
-
-
-class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
-    """No arguments."""
-
-
-class _Model(msgspec.Struct, forbid_unknown_fields=True):
-    """A row's button."""
-
-    model_id: str
-
-
-class _Repository(msgspec.Struct, forbid_unknown_fields=True):
-    """A repository to register."""
-
-    repo: str
-
-
-class _Query(msgspec.Struct, forbid_unknown_fields=True):
-    """Words to look for on the Hub."""
-
-    query: str
-
-
-_ARGUMENTS: Mapping[str, type[msgspec.Struct]] = {
-    "hello": _Nothing,
-    "ping": _Nothing,
-    "log": _Nothing,
-    "add": _Repository,
-    "search": _Query,
-    **dict.fromkeys(("download", "pause", "resume", "cancel", "discard", "load", "unload", "health"), _Model),
-}
 
 
 class MessageHandler:
     """Answers one view's messages; may be called in any thread.
 
     Args:
-        model_ids: The only models that this view may command; None for all.
+        model_ids: The only models that this view may command, or a test of an id; None for all.
     """
 
-    def __init__(self, manager: Callable[[], ModelManager], *, model_ids: Collection[str] | None = None) -> None:
-        self._manager = manager
-        self._model_ids = None if model_ids is None else frozenset(model_ids)
+    def __init__(self, manager: Callable[[], ModelManager], *, model_ids: Limit = None) -> None:
+        self._scope = Scope(manager, model_ids)
         self._lock = threading.Lock()
-        self._pending = 0
+        self._pending = dict.fromkeys(MAX_PENDING, 0)
         self.refused = 0
         """Messages that were refused so far."""
 
+    @property
+    def pending(self) -> int:
+        """Messages whose answers are still being made."""
+        return sum(self._pending.values())
+
     def handle(self, content: object, buffers: Sequence[object] = (), *, reply: Send) -> None:
-        """Run a message's command and call `reply` with the answer, now or when the Hub has answered."""
+        """Run a message's command and call `reply` with the answer, now or in another thread when it is known."""
         rid = _rid_of(content)
         try:
             command = _understand(content, buffers)
-            value = self._run(command, reply)
+            known, arguments = _check_arguments(command)
+            value = known.run(self._scope, arguments)
+            if isinstance(value, Later):
+                self._answer_later(rid, value, reply)
+                return
+            plain = msgspec.to_builtins(value)
         except Exception as error:  # noqa: BLE001 - every message gets its answer, bugs of ours included
             self._refuse(rid, error, reply)
             return
-        if value is not _LATER:
-            _send(reply, Reply(kind="rmm/reply", rid=rid, ok=True, value=value))
+        _answer(rid, plain, reply)
 
-    def _run(self, command: Command, reply: Send) -> Any:
-        arguments = _check_arguments(command)
-        if isinstance(arguments, _Model):
-            return self._run_on_model(command.name, arguments.model_id)
-        if isinstance(arguments, _Query):
-            return self._run_later(command, reply, query=[arguments.query], model_type=None, limit=None)
-        if isinstance(arguments, _Repository):
-            if self._model_ids is not None:
-                raise InvalidCommandError("this view shows fixed models", hint="Add models in the full panel.")
-            return self._run_later(command, reply, repo=arguments.repo, model_id=None, model_type=None)
-        if command.name == "log":
-            return [_log_entry(event) for event in self._manager().events(limit=_LOG_LENGTH)]
-        return msgspec.to_builtins(Hello(version=__version__, protocol=PROTOCOL_VERSION))
-
-    def _run_on_model(self, name: str, model_id: str) -> None:
-        if self._model_ids is not None and model_id not in self._model_ids:
-            raise InvalidCommandError("this view does not show that model", hint="Use the full panel.")
-        several = name in {"download", "unload"}
-        values: dict[str, Any] = {"model_ids": [model_id]} if several else {"model_id": model_id}
-        if name == "load":
-            values["settings"] = []
-        if name == "discard":
-            name, values["discard"] = "cancel", True
-        self._execute(name, values)
-
-    def _execute(self, name: str, values: Mapping[str, Any]) -> Any:
-        context = Context(manager=self._manager(), table=TABLE, may_wait=False)
-        invocation = Invocation(command=TABLE[name], values=values)
-        check_models(invocation, context.manager.get_all_models())
-        return execute(context, invocation).value
-
-    def _run_later(self, command: Command, reply: Send, **values: Any) -> object:
-        """Start a job whose result is the answer."""
+    def _answer_later(self, rid: str, later: Later, reply: Send) -> None:
         with self._lock:
-            if self._pending >= MAX_PENDING:
-                raise InvalidCommandError("too many questions to the Hub at once", hint="Wait for the answers.")
-            self._pending += 1
+            if self._pending[later.asks] >= MAX_PENDING[later.asks]:
+                whom = "the Hub" if later.asks == "hub" else "the kernel"
+                raise InvalidCommandError(f"too many questions to {whom} at once", hint="Wait for the answers.")
+            self._pending[later.asks] += 1
+
+        def work() -> None:
+            try:
+                plain = msgspec.to_builtins(later.work())
+            except BaseException as error:  # noqa: BLE001 - every message gets its answer
+                self._answered(later)
+                self._refuse(rid, error, reply)
+            else:
+                self._answered(later)
+                _answer(rid, plain, reply)
+
         try:
-            job = cast("Job[Any]", self._execute(command.name, values))
+            threading.Thread(target=work, name="rmm-view-answer", daemon=True).start()
         except BaseException:
-            self._answered()
+            self._answered(later)
             raise
 
-        def answer(done: Job[Any]) -> None:
-            self._answered()
-            error = done.exception()
-            if error is None:
-                _send(reply, Reply(kind="rmm/reply", rid=command.rid, ok=True, value=_plain(done.result())))
-            else:
-                self._refuse(command.rid, error, reply)
-
-        job.add_done_callback(answer)
-        return _LATER
-
-    def _answered(self) -> None:
+    def _answered(self, later: Later) -> None:
         with self._lock:
-            self._pending -= 1
+            self._pending[later.asks] -= 1
 
     def _refuse(self, rid: str, error: BaseException, reply: Send) -> None:
         with self._lock:
             self.refused += 1
-        _send(reply, Reply(kind="rmm/reply", rid=rid, ok=False, error=_describe(error)))
-
-
-_LATER = object()
+        _send(reply, Reply(kind="rmm/reply", rid=rid, ok=False, error=describe(error)))
 
 
 def _understand(content: object, buffers: Sequence[object]) -> Command:
-    if buffers or not _is_small(content):
-        raise InvalidCommandError(f"the message is larger than {MAX_BYTES} bytes", hint="Send plain, short commands.")
+    if buffers or not _is_plain(content):
+        raise InvalidCommandError(
+            f"the message is larger than {MAX_BYTES} bytes, nested too deeply, or no text",
+            hint="Send plain, short commands.",
+        )
     try:
         return msgspec.convert(content, Command)
     except msgspec.ValidationError as error:
-        raise InvalidCommandError(f"not a command: {error}", hint="See the protocol's Command record.") from None
-
-
-def _check_arguments(command: Command) -> msgspec.Struct:
-    record = _ARGUMENTS.get(command.name)
-    if record is None:
         raise InvalidCommandError(
-            f"views have no command {command.name[:80]!r}", hint=f"One of: {', '.join(_ARGUMENTS)}."
+            f"not a command: {cut(str(error), TEXT)}", hint="See the protocol's Command record."
+        ) from None
+
+
+def _check_arguments(command: Command) -> tuple[ViewCommand, msgspec.Struct]:
+    known = COMMANDS.get(command.name)
+    if known is None:
+        raise InvalidCommandError(
+            f"views have no command {command.name[:80]!r}", hint=f"One of: {', '.join(COMMANDS)}."
         )
     try:
-        return msgspec.convert(command.args, record)
+        return known, msgspec.convert(command.args, known.arguments)
     except msgspec.ValidationError as error:
-        raise InvalidCommandError(f"{command.name}: {error}", hint="See the protocol for its arguments.") from None
+        raise InvalidCommandError(
+            f"{command.name}: {cut(str(error), TEXT)}", hint="See the protocol for its arguments."
+        ) from None
 
 
-def _is_small(content: object) -> bool:
-    """Whether the message is below MAX_BYTES; looks at no more of it than that, and never recurses."""
-    room, rest = MAX_BYTES, [content]
+def _is_plain(content: object) -> bool:
+    """Whether the message is below MAX_BYTES and MAX_DEPTH, and its texts can be sent back.
+
+    Looks at no more of it than that, and never recurses.
+    """
+    room, rest = MAX_BYTES, [(content, 0)]
     while rest:
-        value = rest.pop()
+        value, depth = rest.pop()
         room -= len(value) if isinstance(value, str | bytes) else 8
-        if room < 0:
+        if room < 0 or depth > MAX_DEPTH or (isinstance(value, str) and not _is_text(value)):
             return False
         if isinstance(value, Mapping):
-            if len(value) > room:  # pyright: ignore[reportUnknownArgumentType]
+            inner = cast("Mapping[object, object]", value)
+            if len(inner) > room:
                 return False
-            rest.extend(value.keys())  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-            rest.extend(value.values())  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+            rest.extend((each, depth + 1) for pair in inner.items() for each in pair)
         elif isinstance(value, list | tuple):
-            if len(value) > room:  # pyright: ignore[reportUnknownArgumentType]
+            items = cast("Sequence[object]", value)
+            if len(items) > room:
                 return False
-            rest.extend(value)  # pyright: ignore[reportUnknownArgumentType]
+            rest.extend((each, depth + 1) for each in items)
+    return True
+
+
+def _is_text(text: str) -> bool:
+    """False for text with halves of characters, which no answer could hold."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
     return True
 
 
 def _rid_of(content: object) -> str:
     """The message's number where it has a usable one, else an empty string."""
     rid: object = content.get("rid") if isinstance(content, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return rid if isinstance(rid, str) and len(rid) <= 200 else ""
+    return rid if isinstance(rid, str) and len(rid) <= 200 and _is_text(rid) else ""
 
 
-def _describe(error: BaseException) -> CommandError:
-    if isinstance(error, RMMError):
-        return CommandError(type=type(error).__name__, message=error.message, hint=error.hint)
-    _log.warning("a command from a view failed", exc_info=error)
-    return CommandError(
-        type=type(error).__name__, message=str(error), hint="This is a bug in rmm_widgets; see the log."
-    )
+def _answer(rid: str, plain: object, reply: Send) -> None:
+    _send(reply, Reply(kind="rmm/reply", rid=rid, ok=True, value=plain))
 
 
 def _send(reply: Send, answer: Reply) -> None:
@@ -230,36 +186,3 @@ def _send(reply: Send, answer: Reply) -> None:
         reply(cast("dict[str, Any]", msgspec.to_builtins(answer)))
     except Exception:  # noqa: BLE001 - the view is gone or its host is; nobody is left to tell
         _log.warning("an answer could not be sent to its view", exc_info=True)
-
-
-def _plain(result: object) -> Any:
-    """The result of `search` or `add` as plain data."""
-    if isinstance(result, ModelInfo):
-        return {"id": result.model_id}
-    found = cast("list[HubModel]", result)
-    return [msgspec.to_builtins(_search_result(each)) for each in found]
-
-
-def _search_result(model: HubModel) -> SearchResult:
-    return SearchResult(
-        repo=model.repo_id,
-        type=model.model_type,
-        size=model.size,
-        downloads=model.downloads,
-        likes=model.likes,
-        licence=model.licence or "",
-        gated=model.gated,
-    )
-
-
-def _log_entry(event: ModelEvent) -> Any:
-    return msgspec.to_builtins(
-        LogEntry(
-            seq=event.seq,
-            time=event.timestamp.isoformat(),
-            type=event.type,
-            id=event.model_id,
-            action=str(event.data.get("action", "")),
-            text=event_text(event),
-        )
-    )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..types import DownloadPhase, ModelHealth, ModelStatus, ModelType
+from ..types import DownloadPhase, Fits, ModelHealth, ModelStatus, ModelType
 
 PROTOCOL_VERSION = 2
 COMMAND_KIND = "rmm/cmd"
@@ -23,9 +23,6 @@ Action = Literal["download", "pause", "resume", "cancel", "discard", "load", "un
 Fix = Literal["", "retry", "free-space", "free-memory", "log-in", "install", "repair", "allow"]
 """What would help where something failed: asking again, deleting models, unloading models, a token of the Hub, a
 library that is missing, fetching damaged files again, or the user's consent, which only a cell can give."""
-
-Fits = Literal["yes", "tight", "no", "unknown"]
-"""Whether a model would find memory here: at once, only if others leave, not at all."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +136,7 @@ class CommandError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer to a command: exactly one, at once. Only `search` and `add` answer when the Hub has."""
+    """The answer to a command: exactly one, at once where it only begins something, else when it is known."""
 
     kind: Literal["rmm/reply"]
     rid: str
@@ -200,7 +197,8 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of a model: at rest, or in a download (`files`)."""
+    """One file of a model: at rest, or in a download (`files`). Where there are very many, the last line stands for
+    the rest."""
 
     path: str
     size: int
@@ -208,7 +206,7 @@ class FileLine(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of it that are on disk."""
     state: Literal["waiting", "downloading", "waiting_for_other", "verifying", "done", "left_out"]
     note: str
-    """Why it is left out, or that no hash was published for it; mostly empty."""
+    """Why it is left out, or that no sha256 was published for it; mostly empty."""
 
 
 class ProbePoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -268,14 +266,14 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
     memory: int
     need: int
     keep_alive: float | None
-    """Seconds for which it may be idle, None where nothing was said."""
+    """Seconds of idleness after which it is unloaded, None where it stays."""
     loaded_at: str
     last_used: str
     """ISO 8601, UTC; empty where it was never."""
     probes: tuple[ProbePoint, ...]
     settings: tuple[Setting, ...]
     story: tuple[str, ...]
-    """What happened to it, in sentences, oldest first."""
+    """What happened to it, a line each that begins with the time, oldest first; then how it is and what to do."""
     events: tuple[LogEntry, ...]
 
 
@@ -302,11 +300,13 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     unfinished: int
     """Bytes of all unfinished files, those of other programs included."""
     total: int
+    """Bytes of the whole cache."""
     free: int
+    """Bytes of the disk that are free."""
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `remove`: the bytes that came free."""
+    """The answer to `remove` and `prune`: the bytes that came free. To `removal`: those that would."""
 
     freed: int
 

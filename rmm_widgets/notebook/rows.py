@@ -13,6 +13,7 @@ import msgspec
 
 from ..types import ModelDownloadProgress
 from ..workers.capacity import kept_back, read_ram
+from .lengths import CARD, NAME, TEXT, cut
 from .protocol import Action, Fix, Progress, Row, Summary
 
 if TYPE_CHECKING:
@@ -89,14 +90,14 @@ def row(description: ModelDescription) -> Row:
         id=info.model_id,
         type=info.model_type,
         repo=info.repo_id,
-        description=info.description,
+        description=cut(info.description, CARD),
         size=description.size_on_disk or info.total_size_estimate,
         status=description.status,
         stage=description.stage_word,
         health=description.health,
-        health_reason=description.health_reason,
-        error=description.error,
-        hint=description.hint,
+        health_reason=cut(description.health_reason, TEXT),
+        error=cut(description.error, TEXT),
+        hint=cut(description.hint, TEXT),
         fix=fix(description),
         memory=description.memory_bytes,
         device=description.device,
@@ -113,6 +114,8 @@ def actions(description: ModelDescription) -> tuple[Action, ...]:
     if description.stage == "error":
         if description.placement:
             return ("unload",)  # its worker is still there, as after an unload that failed
+        if description.error_type == "IntegrityError" and not description.custom:
+            return ("repair", "discard") if description.partial_bytes else ("repair",)
         if description.on_disk:
             return ("load",)
         return _AGAIN if description.partial_bytes else ("download",)
@@ -137,10 +140,10 @@ def progress(record: ModelDownloadProgress, place: int = 0) -> Progress:
         total=record.total_bytes,
         rate=round(record.bytes_per_second),
         eta=None if record.estimated_time_remaining is None else round(record.estimated_time_remaining, 1),
-        file=record.current_file or "",
+        file=cut(record.current_file or "", NAME),
         files_done=record.files_done,
         files_total=record.files_total,
-        note=record.note,
+        note=cut(record.note, NAME),
         place=place,
     )
 

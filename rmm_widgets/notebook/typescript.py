@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from ..types import DownloadPhase, ModelHealth, ModelStatus, ModelType
+from ..types import DownloadPhase, Fits, ModelHealth, ModelStatus, ModelType
 from . import protocol
 
 __all__ = ["generate", "main"]
@@ -29,7 +29,7 @@ __all__ = ["generate", "main"]
 _ALIASES: dict[Any, str] = {
     protocol.Action: "Action",
     protocol.Fix: "Fix",
-    protocol.Fits: "Fits",
+    Fits: "Fits",
     DownloadPhase: "DownloadPhase",
 }
 _ENUMS: tuple[type[enum.Enum], ...] = (ModelType, ModelStatus, ModelHealth)

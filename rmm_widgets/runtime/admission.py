@@ -27,6 +27,7 @@ from ..workers.measure import process_memory, resident_memory
 from .entry import Entry
 from .measurements import Kind, alike, overshoot, with_measurement
 from .refusal import refusal
+from .room import Room, room_for
 
 if TYPE_CHECKING:
     from ..loading.loader import MemoryEstimate
@@ -148,6 +149,13 @@ class Admission:
         """The load is over, well or not: nothing is promised to it any more."""
         self._orders.pop(generation, None)
 
+    async def room(self) -> Room:
+        """The main memory that one model more, in a process of its own, could have; promises nothing."""
+        seen = await self._engine.in_thread(self._look(devices=False, in_kernel=False), "capacity")
+        held = sum(each.held.get(RAM, 0) for each in self._holders(seen))
+        ram, budget = seen.machine.ram, self._engine.settings.memory_budget
+        return room_for(self._free(seen)[RAM], ram.total - kept_back(ram), held, budget)
+
     # What it will need
 
     async def _order(self, entry: Entry, loader: str, folder: Path | None, *, in_kernel: bool) -> Order:
@@ -208,9 +216,11 @@ class Admission:
     async def _find_room(self, order: Order) -> None:
         evicted, settled_at = False, 0.0
         while True:
-            seen = await self._engine.in_thread(self._look(order), "capacity")
-            holders = self._holders(order, seen)
-            free = self._free(order, seen)
+            seen = await self._engine.in_thread(
+                self._look(devices=order.device is not None, in_kernel=order.in_kernel), "capacity"
+            )
+            holders = self._holders(seen, apart_from=order.entry)
+            free = self._free(seen, order)
             budget = self._engine.settings.memory_budget
             need = {pool: wanted for pool, wanted in order.need.items() if pool in free}
             plan = plan_admission(need, free, budget, holders)
@@ -236,7 +246,7 @@ class Admission:
                         holders=holders,
                     )
 
-    def _look(self, order: Order) -> Callable[[], _Seen]:
+    def _look(self, *, devices: bool, in_kernel: bool) -> Callable[[], _Seen]:
         read = self._engine.settings.read_machine
         workers = {
             self._engine.state(entry.info.model_id).worker: entry.worker
@@ -245,18 +255,18 @@ class Admission:
         } | {generation: each.worker for generation, each in self._orders.items() if each.worker is not None}
 
         def look() -> _Seen:
-            machine = read(devices=order.device is not None, in_kernel=order.in_kernel)
+            machine = read(devices=devices, in_kernel=in_kernel)
             return _Seen(machine, {generation: worker.memory_bytes() for generation, worker in workers.items()})
 
         return look
 
-    def _holders(self, order: Order, seen: _Seen) -> list[MemoryHolder]:
-        """The other models in memory, and those on their way there for which there was room."""
+    def _holders(self, seen: _Seen, *, apart_from: Entry | None = None) -> list[MemoryHolder]:
+        """The models in memory but one, and those on their way there for which there was room."""
         found: list[MemoryHolder] = []
         for model_id, entry in self._engine.entries.items():
             generation = self._engine.state(model_id).worker
             theirs = self._orders.get(generation)
-            if not generation or entry is order.entry or (theirs is not None and not theirs.admitted):
+            if not generation or entry is apart_from or (theirs is not None and not theirs.admitted):
                 continue
             measured = seen.workers.get(generation, 0)
             if theirs is not None:
@@ -273,10 +283,10 @@ class Admission:
             )
         return found
 
-    def _free(self, order: Order, seen: _Seen) -> dict[str, int]:
-        """Bytes by pool that are neither taken, nor promised, nor kept back."""
+    def _free(self, seen: _Seen, order: Order | None = None) -> dict[str, int]:
+        """Bytes by pool that are neither taken, nor promised to others, nor kept back."""
         pools = {RAM: seen.machine.ram}
-        if order.device and order.device in seen.machine.devices:
+        if order is not None and order.device and order.device in seen.machine.devices:
             pools[order.device] = seen.machine.devices[order.device]
         free: dict[str, int] = {}
         for pool, capacity in pools.items():

@@ -219,6 +219,11 @@ class Entry:
     _making: threading.Lock = dataclasses.field(default_factory=threading.Lock)
     _made_from: CustomSource | None = None
 
+    @property
+    def commit_on_disk(self) -> str | None:
+        """The commit of which it has files, all or some; None where none is known."""
+        return self.unfinished.commit if self.unfinished else self.commit
+
     def custom_model(self) -> BaseModel:
         """The custom model, made on first use where a callable was registered; may block, so call it off the loop.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from ..disk_records import DiskUsage, PruneReport
@@ -49,3 +50,18 @@ class Housekeeping:
             return disk_usage(cache, models)
 
         return await self._engine.in_thread(measure, "usage")
+
+    async def deletion_frees(self, model_ids: Collection[str]) -> int:
+        """Bytes that deleting these models with their files would free, one after another."""
+        from ..downloads.deletion import deletions_free
+
+        gone: dict[str, set[str]] = {}
+        keep: dict[str, set[str]] = {}
+        for model_id, entry in self._engine.entries.items():
+            leaves = model_id in model_ids
+            commit = entry.commit_on_disk if leaves else entry.commit
+            if commit is not None and not (leaves and entry.custom):
+                (gone if leaves else keep).setdefault(entry.info.repo_id, set()).add(commit)
+        wanted = {repo_id: commits - keep.get(repo_id, set()) for repo_id, commits in gone.items()}
+        cache = self._engine.settings.cache
+        return await self._engine.in_thread(lambda: deletions_free(cache, wanted, keep=keep), "usage")

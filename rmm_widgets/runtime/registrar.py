@@ -223,7 +223,7 @@ class Registrar:
         from ..downloads.deletion import delete_snapshot
 
         engine, repo_id = self._engine, entry.info.repo_id
-        commit = entry.unfinished.commit if entry.unfinished else entry.commit
+        commit = entry.commit_on_disk
         if entry.custom or commit is None:
             return 0
         keep = {e.commit for e in engine.entries.values() if e.info.repo_id == repo_id and e.commit}

@@ -131,7 +131,7 @@ class Revisions:
         if entry.custom:
             return FileListing(model_id=model_id, commit=None, source="registry", files=())
         seen = info.metadata.get("commit")
-        commits = (entry.commit, None, seen if names.is_commit(seen) else None)
+        commits = (entry.commit, None, seen if names.is_commit(seen) else None, entry.commit_on_disk)
         found = await self._engine.in_thread(lambda: list_on_disk(info, cache, commits), "list")
         if found is not None:
             return found

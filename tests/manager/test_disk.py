@@ -11,7 +11,7 @@ import pytest
 from rmm_widgets.demo.server import DemoHub
 from rmm_widgets.disk_records import DiskUsage, ModelUsage
 from rmm_widgets.downloads.layout import CacheLayout
-from rmm_widgets.errors import RMMError
+from rmm_widgets.errors import ModelNotRegisteredError, RMMError
 from rmm_widgets.manager import ModelManager
 
 from ..downloads.fetching import MIB, content, wait_until
@@ -159,3 +159,24 @@ def test_a_deletion_during_a_download_of_the_same_files_is_refused(
         with layout.locked(digest), pytest.raises(RMMError, match="being downloaded"):
             manager.delete_model("old", remove_files=True).result(60)
     assert (layout.snapshot(two_commits[0]) / "a.json").exists()
+
+
+def test_what_deleting_several_would_free_is_what_it_frees(
+    manager: ModelManager, two_commits: tuple[str, str], empty_hub: DemoHub
+) -> None:
+    manager.register_model(info("twin", repo_id="rmm-demo/model", version=two_commits[1]))
+    manager.register_model(info("nothing", repo_id="rmm-demo/nothing"))
+
+    def frees(*model_ids: str) -> int:
+        return manager.deletion_frees(model_ids).result(60)
+
+    both = len(LARGE) + 2
+    assert frees("old") == 1000, "the other commit keeps the large file"
+    assert frees("new") == frees("nothing") == frees() == 0
+    assert frees("new", "twin") == 2
+    everything = frees("old", "new", "twin", "nothing")
+    assert everything == both + 1000 + 2
+    freed = [manager.delete_model(name, remove_files=True).result(60) for name in ("old", "new", "nothing", "twin")]
+    assert sum(freed) == everything
+    with pytest.raises(ModelNotRegisteredError):
+        manager.deletion_frees(["old"])

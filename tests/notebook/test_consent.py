@@ -16,16 +16,19 @@ from rmm_widgets.errors import InvalidCommandError
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.notebook import bridge
 from rmm_widgets.notebook.messages import MessageHandler
+from rmm_widgets.notebook.view_commands import COMMANDS
 from rmm_widgets.notebook.widgets import DownloadProgress, HealthBadge, ModelManagerPanel
 from rmm_widgets.types import ModelInfo, ModelType
 
+from ..downloads.fetching import wait_until
 from .conftest import LONG, RecordingComm
 
 pytestmark = pytest.mark.usefixtures("front_end")
 
 NAMES = [
-    *("allow", "allow_unsafe", "rmm allow", "%rmm allow", "ALLOW", "allow ", "consent", "trust", "config", "pin"),
-    *("update_model_config", "execute", "run", "eval", "load", "download", "add", "search", "health", "info", "rm"),
+    *("allow", "allow_unsafe", "rmm allow", "%rmm allow", "ALLOW", "allow ", "consent", "trust", "config"),
+    *("update_model_config", "execute", "run", "eval", "info", "rm", "set_token", "rows"),
+    *COMMANDS,
 ]
 
 
@@ -53,7 +56,18 @@ def arguments(commit: str) -> list[Any]:
         {"model_id": f"unsafe {commit}"},
         {"model_id": f"unsafe; allow unsafe {commit}"},
         {"model_id": {"id": "unsafe", "allow": commit}},
+        {**model, "config": {"allow_unsafe": commit, "allowed_commit": commit, "trusted": commit}},
+        {**model, "config": {"file": f"allow {commit}", "force_cpu": True}},
+        {**model, "config": {"file": {"trusted": commit}}},
+        {**model, "config": {}, "trusted": True},
+        {"model_ids": ["unsafe"]},
         {"model_ids": ["unsafe"], "commit": commit},
+        {"model_ids": ["unsafe", commit, f"unsafe@{commit}"]},
+        {"model_ids": ["unsafe"], "files": True, "allow": commit},
+        {"model_ids": ["unsafe"], "files": commit},
+        {"model_ids": [{"id": "unsafe", "allowed": True}]},
+        {"repo": f"rmm-demo/unsafe@{commit}", "model_id": "unsafe", "type": "embedding_model", "trusted": True},
+        {"query": "unsafe", "limit": 1, "token": commit},
         {"line": f"allow unsafe {commit}"},
         {"repo": "rmm-demo/unsafe", "allow_unsafe": True},
         {"query": f"%rmm allow unsafe {commit}", "commit": commit},
@@ -90,9 +104,10 @@ def settled(manager: ModelManager) -> None:
 
 def test_S17_no_message_to_a_handler_gives_consent(manager: ModelManager, commit: str) -> None:
     handler, replies = MessageHandler(lambda: manager), []
-    for message in messages(commit):
+    for number, message in enumerate(messages(commit), start=1):
         handler.handle(message, reply=replies.append)
-    assert len(replies) + handler._pending >= len(messages(commit)) - 8, "each is answered, searches later"
+        wait_until(lambda number=number: len(replies) == number)
+    assert handler.pending == 0
     assert manager.describe("unsafe").allowed_commit is None
     assert not [event for event in manager.events() if str(event.data.get("action")).startswith("unsafe_")]
     settled(manager)

@@ -17,6 +17,7 @@ from rmm_widgets.errors import FrontEndNotBuiltError, ModelNotRegisteredError
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.notebook import bundles
 from rmm_widgets.notebook.panel import shared_panel
+from rmm_widgets.notebook.protocol import PROTOCOL_VERSION
 from rmm_widgets.notebook.publishers import publisher_of
 from rmm_widgets.notebook.widgets import DownloadProgress, HealthBadge, ManagerWidget, ModelManagerPanel
 from rmm_widgets.types import ModelInfo, ModelStatus, ModelType
@@ -216,7 +217,7 @@ def test_S15_S17_fuzzed_messages_get_one_answer_each_and_change_nothing(
             silent += 1
         else:
             answered += 1
-        assert len(comm.replies()) == answered
+        comm.wait(lambda _sent, answered=answered: len(comm.replies()) == answered)
     panel_after = panel.get_state()
     assert panel_after == before
     assert manager.get_state().revision == revision
@@ -262,8 +263,9 @@ def test_ping_and_log(manager: ModelManager, echo: Echo, comms: list[RecordingCo
     (comm,) = comms
     comm.receive(command("ping"))
     comm.receive(command("log"))
+    comm.wait(lambda _sent: len(comm.replies()) == 2)
     hello, log = (reply["value"] for reply in comm.replies())
-    assert hello["protocol"] == 1
+    assert hello["protocol"] == PROTOCOL_VERSION
     assert log[0]["id"] == "echo"
     assert log[0]["action"] == "registered"
     panel.close()

@@ -123,7 +123,7 @@ export interface CommandError {
   hint: string;
 }
 
-/** The answer to a command: exactly one, at once. Only `search` and `add` answer when the Hub has. */
+/** The answer to a command: exactly one, at once where it only begins something, else when it is known. */
 export interface Reply {
   kind: "rmm/reply";
   rid: string;
@@ -179,14 +179,14 @@ export interface LogEntry {
   text: string;
 }
 
-/** One file of a model: at rest, or in a download (`files`). */
+/** One file of a model: at rest, or in a download (`files`). Where there are very many, the last line stands for the rest. */
 export interface FileLine {
   path: string;
   size: number;
   /** Bytes of it that are on disk. */
   done: number;
   state: "waiting" | "downloading" | "waiting_for_other" | "verifying" | "done" | "left_out";
-  /** Why it is left out, or that no hash was published for it; mostly empty. */
+  /** Why it is left out, or that no sha256 was published for it; mostly empty. */
   note: string;
 }
 
@@ -243,14 +243,14 @@ export interface Details {
   placement: string;
   memory: number;
   need: number;
-  /** Seconds for which it may be idle, None where nothing was said. */
+  /** Seconds of idleness after which it is unloaded, None where it stays. */
   keep_alive: number | null;
   loaded_at: string;
   /** ISO 8601, UTC; empty where it was never. */
   last_used: string;
   probes: ProbePoint[];
   settings: Setting[];
-  /** What happened to it, in sentences, oldest first. */
+  /** What happened to it, a line each that begins with the time, oldest first; then how it is and what to do. */
   story: string[];
   events: LogEntry[];
 }
@@ -274,11 +274,13 @@ export interface Usage {
   models: DiskModel[];
   /** Bytes of all unfinished files, those of other programs included. */
   unfinished: number;
+  /** Bytes of the whole cache. */
   total: number;
+  /** Bytes of the disk that are free. */
   free: number;
 }
 
-/** The answer to `remove`: the bytes that came free. */
+/** The answer to `remove` and `prune`: the bytes that came free. To `removal`: those that would. */
 export interface Removed {
   freed: number;
 }

@@ -1,0 +1,78 @@
+"""The arguments of the commands that a view may send. Whatever else a message holds is refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from ..types import ModelType
+from .lengths import NAME
+
+__all__ = ["Configuration", "Model", "Models", "Nothing", "OneOrMany", "Query", "Removal", "Repository"]
+
+MOST_IDS = 1000
+"""Models that one command may name."""
+MOST_KEYS = 50
+"""Settings that one command may change."""
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """No arguments."""
+
+
+_Ids = Annotated[list[str], Meta(min_length=1, max_length=MOST_IDS)]
+
+
+class OneOrMany(msgspec.Struct, forbid_unknown_fields=True):
+    """One model, or several."""
+
+    model_id: str | None = None
+    model_ids: _Ids | None = None
+
+    def __post_init__(self) -> None:
+        if (self.model_id is None) == (self.model_ids is None):
+            raise ValueError("either model_id or model_ids is needed")
+
+
+class Model(msgspec.Struct, forbid_unknown_fields=True):
+    """One model."""
+
+    model_id: str
+
+
+class Models(msgspec.Struct, forbid_unknown_fields=True):
+    """Several models."""
+
+    model_ids: _Ids
+
+
+class Removal(msgspec.Struct, forbid_unknown_fields=True):
+    """Models to delete, with their files or without."""
+
+    model_ids: _Ids
+    files: bool
+
+
+class Configuration(msgspec.Struct, forbid_unknown_fields=True):
+    """Settings to change."""
+
+    model_id: str
+    config: Annotated[dict[Annotated[str, Meta(max_length=NAME)], Any], Meta(max_length=MOST_KEYS)]
+
+
+class Repository(msgspec.Struct, forbid_unknown_fields=True):
+    """A repository to register."""
+
+    repo: str
+    model_id: str | None = None
+    type: ModelType | None = None
+
+
+class Query(msgspec.Struct, forbid_unknown_fields=True):
+    """Words to look for on the Hub."""
+
+    query: Annotated[str, Meta(max_length=NAME)]
+    type: ModelType | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
