@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 import { Arrangement } from "./arrangement";
 import { BatchBar } from "./batch-bar";
+import { Details } from "./details/details";
 import { ModelTable } from "./model-table";
 import type { ViewState } from "./state";
 import { TableTools } from "./table-tools";
@@ -24,7 +25,10 @@ export function RegistryTable({ state, empty }: RegistryTableProps) {
   return (
     <div class="rmm-registry">
       <TableTools arrangement={arrangement} all={all} />
-      <ModelTable arrangement={arrangement} state={state} />
+      <div class="rmm-split">
+        <ModelTable arrangement={arrangement} state={state} />
+        <Details state={state} />
+      </div>
       {all.length === 0 && empty}
       {all.length > 0 && arrangement.rows.value.length === 0 && (
         <p class="rmm-empty">
