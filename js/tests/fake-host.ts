@@ -8,6 +8,7 @@ export class FakeHost implements ViewModel {
   alive = true;
   protocol = PROTOCOL_VERSION;
   comm_live?: boolean;
+  widget_manager?: unknown;
   readonly #state: Record<string, unknown>;
   readonly #callbacks = new Map<string, Set<EventCallback>>();
 

@@ -1,6 +1,7 @@
 /** Puts a view into an element of the host. */
 import { type ComponentType, render } from "preact";
 import { ViewState } from "./state";
+import { followTheme } from "./theme";
 import type { ViewModel } from "./view-model";
 
 export type View = ComponentType<{ state: ViewState }>;
@@ -13,9 +14,11 @@ export function mount(View: View, model: ViewModel, element: HTMLElement): () =>
   // JupyterLab's single-key shortcuts must not fire while the user types or walks through the table.
   root.dataset.lmSuppressShortcuts = "true";
   element.append(root);
+  const stopFollowing = followTheme(root);
   render(<View state={state} />, root);
   return () => {
     render(null, root);
+    stopFollowing();
     root.remove();
     state.dispose();
   };

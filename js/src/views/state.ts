@@ -3,15 +3,16 @@ import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
 import type { Progress, Row, Summary } from "../protocol/schema";
 import { announce } from "./announcements";
 import { CommandClient, CommandFailed } from "./command-client";
-import { Liveness } from "./liveness";
+import { type Connection, Liveness } from "./liveness";
 import { traitSignal } from "./trait-signal";
 import type { ViewModel } from "./view-model";
 
-/** A failed command, shown until the user dismisses it. */
+/** A failed command, shown until the user dismisses it; `count` is how often the same was said. */
 export interface Notice {
   readonly key: number;
   readonly message: string;
   readonly hint: string;
+  readonly count: number;
 }
 
 /** What stands over the panel until the user is done with it. */
@@ -23,6 +24,8 @@ export type Dialog =
 const TRAITS = ["_rows", "_progress", "_summary", "_model_ids"] as const;
 const COMMAND_TIMEOUT = 30_000;
 const MOST_NOTICES = 5;
+/** A busy kernel does what it was asked for once its cell ends. */
+const LISTENING: ReadonlySet<Connection> = new Set(["live", "busy"]);
 
 export class ViewState {
   /** The rows this view is about, in the kernel's order. */
@@ -58,7 +61,7 @@ export class ViewState {
     this.#client = new CommandClient(model, until);
     const signs = [...TRAITS.map((name) => `change:${name}`), "msg:custom"];
     this.liveness = new Liveness(model, this.#client, signs, until);
-    this.connected = computed(() => this.liveness.connection.value === "live");
+    this.connected = computed(() => LISTENING.has(this.liveness.connection.value));
     until.addEventListener("abort", this.#announceChanges());
   }
 
@@ -94,7 +97,10 @@ export class ViewState {
 
   #notify(message: string, hint: string): void {
     this.#noticeCount += 1;
-    this.notices.value = [...this.notices.value, { key: this.#noticeCount, message, hint }].slice(-MOST_NOTICES);
+    const same = this.notices.value.find((notice) => notice.message === message && notice.hint === hint);
+    const others = this.notices.value.filter((notice) => notice !== same);
+    const notice = { key: this.#noticeCount, message, hint, count: (same?.count ?? 0) + 1 };
+    this.notices.value = [...others, notice].slice(-MOST_NOTICES);
     this.announcement.value = hint ? `${message} ${hint}` : message;
   }
 
