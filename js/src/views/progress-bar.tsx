@@ -64,7 +64,8 @@ function Download({ row, progress }: BarProps) {
         <div ref={fill} class="rmm-bar-done" />
       </div>
       <div class="rmm-small" title={file}>
-        {text} <span class="rmm-file">{file}</span>
+        <span>{text}</span>
+        <span class="rmm-file">{file}</span>
       </div>
     </div>
   );

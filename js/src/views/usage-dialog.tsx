@@ -161,7 +161,7 @@ function Unfinished({ bytes, disk, state }: UnfinishedProps) {
       </span>
       {sure.value ? (
         <>
-          <span class="rmm-hint">Stopped downloads then begin anew. Files in use stay.</span>
+          <span class="rmm-hint">Stopped downloads then begin anew. Files in use and recent ones may stay.</span>
           <button ref={focusFirst} type="button" class="rmm-button" onClick={() => answer(false)}>
             Keep them
           </button>
@@ -171,7 +171,7 @@ function Unfinished({ bytes, disk, state }: UnfinishedProps) {
             disabled={!state.connected.value}
             onClick={() => answer(true)}
           >
-            Delete {formatBytes(bytes)}
+            Delete up to {formatBytes(bytes)}
           </button>
         </>
       ) : (
