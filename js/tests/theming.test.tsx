@@ -126,7 +126,7 @@ test("on every ground every text has a contrast of 4.5, and every sign of 3, als
   const poor: Record<string, unknown[]> = {};
   for (const ground of GROUNDS) {
     lay(ground).append(root.parentElement as HTMLElement);
-    await expect.poll(() => root.dataset.theme, ground.name).toBe(ground.theme);
+    await expect.poll(() => root.dataset.theme, { message: ground.name }).toBe(ground.theme);
     poor[ground.name] = [...poorTexts(root), ...poorParts(root)];
     for (const panel of panels) {
       panel.dataset.connected = "false";

@@ -19,8 +19,23 @@ const HIGH_CONTRAST = /high[ -]?contrast/i;
 export function followTheme(root: HTMLElement): () => void {
   let frame = 0;
   let around: readonly Element[] = [];
+  /** Whether the view is in another place than it was; what is around it is watched from then on. */
+  const hasMoved = () => {
+    const now = [...ancestors(root)];
+    if (now.length === around.length && now.every((element, at) => element === around[at])) {
+      return false;
+    }
+    around = now;
+    marks.disconnect();
+    marks.observe(document.head, { childList: true });
+    for (const element of now) {
+      marks.observe(element, { attributes: true, attributeFilter: MARKS, childList: true });
+    }
+    return true;
+  };
   const paint = () => {
     frame = 0;
+    hasMoved();
     setData(root, "contrast", wantsContrast(root) ? "more" : undefined);
     setData(root, "theme", themeOf(root));
   };
@@ -28,27 +43,18 @@ export function followTheme(root: HTMLElement): () => void {
     frame ||= requestAnimationFrame(paint);
   };
   const marks = new MutationObserver(repaint);
-  const watch = () => {
-    const now = [...ancestors(root)];
-    if (now.length === around.length && now.every((element, at) => element === around[at])) {
-      return;
+  // Hosts draw a view before they attach it: then it gets a size.
+  const place = new ResizeObserver(() => {
+    if (hasMoved()) {
+      paint();
     }
-    around = now;
-    marks.disconnect();
-    marks.observe(document.head, { childList: true });
-    for (const element of now) {
-      marks.observe(element, { attributes: true, attributeFilter: MARKS });
-    }
-    paint();
-  };
-  // Hosts draw a view before they attach it, and may move it; both give it another size.
-  const place = new ResizeObserver(watch);
+  });
   place.observe(root);
   const media = matchMedia("(prefers-color-scheme: dark)");
   media.addEventListener("change", repaint);
   // Style sheets of a theme arrive after its marks.
   document.addEventListener("load", repaint, true);
-  watch();
+  paint();
   return () => {
     cancelAnimationFrame(frame);
     marks.disconnect();
