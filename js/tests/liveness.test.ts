@@ -107,8 +107,14 @@ test("a restarted kernel's view says that it shows the past, until it is answere
   host.emit("comm_live_update");
   // What was under way when it ended is no sign of life.
   host.set("_progress", {});
+  // What JupyterLab does next: it connects anew, and the states follow.
+  kernel.connectionStatus = "connecting";
+  kernel.become("unknown");
+  host.emit("comm_live_update");
+  kernel.connection("connected");
   kernel.become("starting");
   kernel.become("idle");
+  kernel.dispose();
   await pass(30_000);
   expect(notice()).toContain("was restarted, this view shows how it was before");
   expect(isGrey()).toBe(true);

@@ -138,7 +138,13 @@ export class Liveness {
 
   /** Takes the host's word for a kernel that cannot answer. */
   #believe(told: Exclude<KernelState, "unknown" | "idle" | "busy">): void {
-    this.#connection.value = told === "lost" ? "closed" : told;
+    if (told !== "lost") {
+      this.#connection.value = told;
+    } else if (this.#connection.value === "restarting") {
+      this.#connection.value = "restarted"; // Hosts may connect anew to the next kernel.
+    } else if (this.#connection.value !== "restarted") {
+      this.#connection.value = "closed";
+    }
   }
 
   readonly #onSignOfLife = (): void => {
@@ -157,6 +163,9 @@ export class Liveness {
 
   readonly #onKernel = (): void => {
     const told = this.#kernel.state;
+    if (told === "disconnected" && ENDED.has(this.#connection.value)) {
+      return; // On its way to the next kernel.
+    }
     if (told === "restarting" || told === "dead" || told === "disconnected" || told === "lost") {
       this.#believe(told);
     } else if (this.#connection.value === "restarting") {
