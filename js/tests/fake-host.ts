@@ -10,6 +10,7 @@ export class FakeHost implements ViewModel {
   comm_live?: boolean;
   /** How often the view sent what it had set. */
   saves = 0;
+  widget_manager?: unknown;
   readonly #state: Record<string, unknown>;
   readonly #callbacks = new Map<string, Set<EventCallback>>();
 

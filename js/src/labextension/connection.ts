@@ -110,6 +110,10 @@ export class Connection implements ViewModel, IDisposable {
     return !this.#disposed;
   }
 
+  get kernel(): Kernel.IKernelConnection {
+    return this.#kernel;
+  }
+
   get(name: string): unknown {
     return name in this.#state ? this.#state[name as keyof State] : undefined;
   }

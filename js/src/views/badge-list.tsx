@@ -1,5 +1,6 @@
 /** Health badges: which models are loaded, and how they are. */
-import { statusWords } from "./format";
+import type { Row } from "../protocol/schema";
+import { formatBytes, statusWords } from "./format";
 import { HealthMark } from "./health-mark";
 import { LiveRegion } from "./live-region";
 import { Notices } from "./notices";
@@ -13,21 +14,31 @@ export function BadgeList({ state }: { state: ViewState }) {
       {rows.length === 0 && <p class="rmm-empty">No models.</p>}
       <ul class="rmm-badges" aria-label="Health">
         {rows.map((row) => (
-          <li key={row.id} class="rmm-badge">
-            <span class="rmm-id">{row.id}</span>
-            <span class="rmm-status" data-status={row.status}>
-              {statusWords(row)}
-            </span>
-            <HealthMark health={row.health} reason={row.health_reason} />
-            {row.error && (
-              <span class="rmm-error-text" title={row.hint || undefined}>
-                {row.error}
-              </span>
-            )}
-          </li>
+          <Badge key={row.id} row={row} />
         ))}
       </ul>
       <LiveRegion state={state} />
     </div>
+  );
+}
+
+function Badge({ row }: { row: Row }) {
+  return (
+    <li class="rmm-badge" data-health={row.health}>
+      <span class="rmm-id" title={row.id}>
+        {row.id}
+      </span>
+      <span class="rmm-status" data-status={row.status}>
+        {statusWords(row)}
+      </span>
+      <HealthMark health={row.health} reason={row.health_reason} />
+      {row.status === "loaded" && row.memory > 0 && <span class="rmm-small">{formatBytes(row.memory)}</span>}
+      {row.error && (
+        <span class="rmm-error-words">
+          <span class="rmm-error-text">{row.error}</span>
+          {row.hint && <span class="rmm-hint"> {row.hint}</span>}
+        </span>
+      )}
+    </li>
   );
 }

@@ -26,6 +26,12 @@ const NO_ANSWER: CommandError = {
   hint: "It may be busy with a cell; the command then runs when the cell ends.",
 };
 
+const NOT_SENT: CommandError = {
+  type: "NotSent",
+  message: "The kernel cannot be reached.",
+  hint: "Start it again where it has ended, and run the cell again.",
+};
+
 export class CommandClient {
   readonly #model: ViewModel;
   readonly #pending = new Map<string, Pending>();
@@ -61,7 +67,14 @@ export class CommandClient {
         reject(new CommandFailed(NO_ANSWER));
       }, timeout);
       this.#pending.set(rid, { resolve, reject, timer });
-      this.#model.send(command);
+      try {
+        this.#model.send(command);
+      } catch {
+        // Hosts throw where the kernel is dead or the comm is closed.
+        this.#pending.delete(rid);
+        clearTimeout(timer);
+        reject(new CommandFailed(NOT_SENT));
+      }
     });
   }
 

@@ -1,120 +1,61 @@
-/** Finds repositories on the Hub and adds them to the registry. */
-import { useSignal } from "@preact/signals";
-import type { SearchResult } from "../protocol/schema";
-import { formatBytes, words } from "./format";
+/** The panel's way to the Hub: a repository's name is added, words are searched for; results open below. */
+import { useMemo } from "preact/hooks";
+import { FailureNote } from "./failure-note";
+import { HubQuery, isRepository } from "./hub-query";
+import { SearchResults } from "./search-results";
 import type { ViewState } from "./state";
-
-const REPOSITORY = /^[\w.-]+\/[\w.-]+$/;
+import { useSaid } from "./use-said";
 
 export function HubSearch({ state }: { state: ViewState }) {
-  const text = useSignal("");
-  const busy = useSignal(false);
-  const results = useSignal<readonly SearchResult[] | null>(null);
-  const query = text.value.trim();
-
-  const act = async (work: () => Promise<void>) => {
-    busy.value = true;
-    await work();
-    busy.value = false;
-  };
-  const add = (repo: string) =>
-    act(async () => {
-      await state.run("add", { repo });
-    });
-  const search = () =>
-    act(async () => {
-      const found = await state.run("search", { query });
-      results.value = Array.isArray(found) ? (found as SearchResult[]) : null;
-    });
-  const onSubmit = (event: Event) => {
-    event.preventDefault();
-    if (query) {
-      void (REPOSITORY.test(query) ? add(query) : search());
-    }
-  };
-
-  const disabled = busy.value || !state.connected.value;
+  const query = useMemo(() => new HubQuery(state), [state]);
+  const text = query.text.value.trim();
+  const busy = query.attempt.busy.value !== "";
+  const failure = query.attempt.failure.value;
+  const absent = !state.connected.value;
+  useSaid(query.attempt.said, (said) => {
+    state.announcement.value = said;
+  });
   return (
-    <form class="rmm-hub" onSubmit={onSubmit} aria-busy={busy.value}>
-      <input
-        class="rmm-input"
-        type="text"
-        aria-label="Repository or search words"
-        placeholder="owner/name, or words to search for"
-        autocomplete="off"
-        value={text.value}
-        onInput={(event) => {
-          text.value = event.currentTarget.value;
+    <div class="rmm-hub" aria-busy={busy}>
+      <form
+        class="rmm-search-line"
+        onSubmit={(event) => {
+          event.preventDefault();
+          query.submit();
         }}
-      />
-      <button
-        type="button"
-        class="rmm-button"
-        disabled={disabled || !REPOSITORY.test(query)}
-        onClick={() => void add(query)}
       >
-        Add
-      </button>
-      <button type="button" class="rmm-button" disabled={disabled || !query} onClick={() => void search()}>
-        Search
-      </button>
-      {results.value && (
-        <Results
-          results={results.value}
-          disabled={disabled}
-          onAdd={(repo) => void add(repo)}
-          onClose={() => {
-            results.value = null;
+        <input
+          class="rmm-input"
+          type="text"
+          aria-label="Repository or search words"
+          placeholder="owner/name, or words to search for"
+          autocomplete="off"
+          value={query.text.value}
+          onInput={(event) => {
+            query.text.value = event.currentTarget.value;
           }}
         />
-      )}
-    </form>
-  );
-}
-
-interface ResultsProps {
-  readonly results: readonly SearchResult[];
-  readonly disabled: boolean;
-  onAdd(repo: string): void;
-  onClose(): void;
-}
-
-function Results({ results, disabled, onAdd, onClose }: ResultsProps) {
-  return (
-    <div class="rmm-results">
-      <div class="rmm-results-head">
-        {results.length === 0 ? "Nothing found." : `${results.length} found`}
-        <button type="button" class="rmm-button" aria-label="Close results" onClick={onClose}>
-          ×
+        <button
+          type="button"
+          class="rmm-button"
+          aria-disabled={busy}
+          disabled={absent || !isRepository(text)}
+          onClick={() => void query.add(text)}
+        >
+          Add
         </button>
-      </div>
-      <ul aria-label="Search results">
-        {results.map((result) => (
-          <li key={result.repo}>
-            <span class="rmm-id">{result.repo}</span>
-            <span class="rmm-small">{describe(result)}</span>
-            <button
-              type="button"
-              class="rmm-button"
-              aria-label={`Add ${result.repo}`}
-              disabled={disabled}
-              onClick={() => onAdd(result.repo)}
-            >
-              Add
-            </button>
-          </li>
-        ))}
-      </ul>
+        <button
+          type="button"
+          class="rmm-button"
+          aria-disabled={busy}
+          disabled={absent || !text}
+          onClick={() => void query.search()}
+        >
+          Search
+        </button>
+      </form>
+      {failure && <FailureNote failure={failure} busy={busy} />}
+      <SearchResults query={query} state={state} />
     </div>
   );
-}
-
-function describe(result: SearchResult): string {
-  const parts = [
-    result.type === null ? "" : words(result.type),
-    result.size === null ? "" : formatBytes(result.size),
-    result.licence,
-    result.gated ? "gated" : "",
-  ];
-  return parts.filter(Boolean).join(", ");
 }

@@ -1,31 +1,26 @@
-/** The whole panel: head line, notices, Hub search, table, log. */
+/** The whole panel: head line, notices, Hub search, table with details, log, dialogs. */
+import { NoModels } from "./empty-state";
 import { EventLog } from "./event-log";
-import { summaryWords } from "./format";
 import { HubSearch } from "./hub-search";
 import { LiveRegion } from "./live-region";
 import { Notices } from "./notices";
+import { OpenDialog } from "./open-dialog";
 import { RegistryTable } from "./registry-table";
 import type { ViewState } from "./state";
+import { SummaryHeader } from "./summary-header";
 
 export function ManagerPanel({ state }: { state: ViewState }) {
-  const summary = state.summary.value;
   return (
     <div class="rmm-panel" data-connected={state.connected.value}>
-      <div class="rmm-summary">{summary && summaryWords(summary).map((part) => <span key={part}>{part}</span>)}</div>
+      <SummaryHeader state={state} />
       <Notices state={state} />
       <div class="rmm-tools">
         <HubSearch state={state} />
       </div>
-      <RegistryTable
-        state={state}
-        empty={
-          <p class="rmm-empty">
-            No models yet. Enter a repository above and press Add, or run <code>%rmm add owner/name</code> in a cell.
-          </p>
-        }
-      />
+      <RegistryTable state={state} empty={<NoModels state={state} />} />
       <EventLog state={state} />
       <LiveRegion state={state} />
+      <OpenDialog state={state} />
     </div>
   );
 }

@@ -3,6 +3,7 @@ import { type ComponentType, render } from "preact";
 import type { RowStore } from "./row-store";
 import { ViewState } from "./state";
 import { hideStaticTwin } from "./static-twin";
+import { followTheme } from "./theme";
 import type { ViewModel } from "./view-model";
 
 export type View = ComponentType<{ state: ViewState }>;
@@ -20,11 +21,13 @@ export function mount(View: View, model: ViewModel, element: HTMLElement, store?
   // JupyterLab's single-key shortcuts must not fire while the user types or walks through the table.
   root.dataset.lmSuppressShortcuts = "true";
   element.append(root);
+  const stopFollowing = followTheme(root);
   render(<View state={state} />, root);
   hideStaticTwin(model.get("_twin"), state, life.signal);
   return () => {
     life.abort();
     render(null, root);
+    stopFollowing();
     root.remove();
     state.dispose();
   };

@@ -1,10 +1,18 @@
 /** What the user should know besides the table: no connection, an unlike kernel, failed commands. */
 import type { Connection } from "./liveness";
+import { SignMark } from "./sign-mark";
 import type { ViewState } from "./state";
 
-const ABSENT: Record<Exclude<Connection, "live">, string> = {
-  silent: "Not connected: the kernel does not answer. It was restarted, or a cell keeps it busy.",
-  closed: "Not connected: the kernel of this view is gone. Run the cell again to get a new view.",
+const AGAIN = "Run the cell again to get a new view.";
+const WORDS: Record<Exclude<Connection, "live">, string> = {
+  busy: "The kernel is busy with a cell: what you ask for now is done when the cell ends.",
+  silent: "Not connected: the kernel does not answer. It was restarted or has ended, or a cell keeps it busy.",
+  forgotten: `Not connected: the kernel was restarted and does not know this view. ${AGAIN}`,
+  restarting: "Not connected: the kernel is restarting.",
+  restarted: `Not connected: the kernel was restarted, this view shows how it was before. ${AGAIN}`,
+  dead: "Not connected: the kernel has ended. Start it again, then run the cell again.",
+  disconnected: "Not connected: this page has lost the way to its server. The kernel may still be at work.",
+  closed: `Not connected: the kernel of this view is gone. ${AGAIN}`,
 };
 
 export function Notices({ state }: { state: ViewState }) {
@@ -13,21 +21,34 @@ export function Notices({ state }: { state: ViewState }) {
   return (
     <div class="rmm-notices">
       {connection !== "live" && (
-        <div class="rmm-notice" data-kind="connection">
-          {ABSENT[connection]}
+        <div class="rmm-notice" data-kind={connection === "busy" ? "busy" : "connection"}>
+          <SignMark sign={connection === "busy" ? "info" : "warning"} />
+          <span class="rmm-notice-words">{WORDS[connection]}</span>
         </div>
       )}
       {other && (
         <div class="rmm-notice" data-kind="version">
-          The kernel has rmm_widgets {other.version}, which this view does not understand. Restart the kernel and reload
-          the page.
+          <SignMark sign="warning" />
+          <span class="rmm-notice-words">
+            The kernel has rmm_widgets {other.version}, which this view does not understand. Restart the kernel and
+            reload the page.
+          </span>
         </div>
       )}
       {state.notices.value.map((notice) => (
         <div key={notice.key} class="rmm-notice" data-kind={notice.kind}>
-          <span class={notice.kind === "error" ? "rmm-error-text" : undefined}>{notice.message}</span>
-          {notice.hint && <span class="rmm-hint"> {notice.hint}</span>}
-          <button type="button" class="rmm-button" aria-label="Dismiss" onClick={() => state.dismiss(notice.key)}>
+          <SignMark sign={notice.kind === "error" ? "error" : "good"} />
+          <span class="rmm-notice-words">
+            <span class={notice.kind === "error" ? "rmm-error-text" : undefined}>{notice.message}</span>
+            {notice.hint && <span class="rmm-hint"> {notice.hint}</span>}
+            {notice.count > 1 && <span class="rmm-count"> {notice.count} times</span>}
+          </span>
+          <button
+            type="button"
+            class="rmm-button rmm-quiet"
+            aria-label="Dismiss"
+            onClick={() => state.dismiss(notice.key)}
+          >
             ×
           </button>
         </div>

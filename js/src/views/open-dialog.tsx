@@ -1,18 +1,30 @@
 /** The dialog that is open now, over whichever view. */
+import { Dialog } from "./dialog";
 import { RemoveDialog } from "./remove-dialog";
-import { SearchDialog } from "./search-dialog";
+import { SearchForm } from "./search-dialog";
 import type { ViewState } from "./state";
-import { UsageDialog } from "./usage-dialog";
+import { UsageForm } from "./usage-dialog";
 
 export function OpenDialog({ state }: { state: ViewState }) {
   const dialog = state.dialog.value;
+  const close = () => {
+    state.dialog.value = null;
+  };
   switch (dialog?.kind) {
     case "remove":
       return <RemoveDialog state={state} ids={dialog.ids} />;
     case "search":
-      return <SearchDialog state={state} />;
+      return (
+        <Dialog title="Search the Hub" onClose={close}>
+          <SearchForm state={state} />
+        </Dialog>
+      );
     case "usage":
-      return <UsageDialog state={state} />;
+      return (
+        <Dialog title="Disk use" onClose={close}>
+          <UsageForm state={state} />
+        </Dialog>
+      );
     default:
       return null;
   }

@@ -1,10 +1,17 @@
-/** The bars of some models' downloads. */
+/** Downloads, one below the other: a bar while one moves, a short result when it has ended. */
+import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import type { Row } from "../protocol/schema";
 import { ActionButtons } from "./action-buttons";
-import { statusWords } from "./format";
+import { look, secondsOf, type Watch } from "./download-watch";
+import { NoDownloads } from "./empty-state";
+import { ErrorNote } from "./error-note";
+import { FileList } from "./file-list";
+import { formatBytes, formatDuration, statusWords } from "./format";
 import { LiveRegion } from "./live-region";
 import { Notices } from "./notices";
 import { hasBar, ProgressBar } from "./progress-bar";
+import { SignMark } from "./sign-mark";
 import type { ViewState } from "./state";
 
 export function ProgressList({ state }: { state: ViewState }) {
@@ -13,15 +20,17 @@ export function ProgressList({ state }: { state: ViewState }) {
   return (
     <div class="rmm-panel" data-connected={state.connected.value}>
       <Notices state={state} />
-      {rows.length + missing.length === 0 && <p class="rmm-empty">No downloads.</p>}
-      <ul class="rmm-list" aria-label="Downloads">
+      {rows.length + missing.length === 0 && <NoDownloads />}
+      <ul class="rmm-list rmm-downloads" aria-label="Downloads">
         {rows.map((row) => (
           <Download key={row.id} row={row} state={state} />
         ))}
         {missing.map((id) => (
           <li key={id} class="rmm-download">
-            <span class="rmm-id">{id}</span>
-            <span class="rmm-small">no longer registered</span>
+            <div class="rmm-download-head">
+              <span class="rmm-id">{id}</span>
+              <span class="rmm-small">no longer registered</span>
+            </div>
           </li>
         ))}
       </ul>
@@ -31,22 +40,55 @@ export function ProgressList({ state }: { state: ViewState }) {
 }
 
 function Download({ row, state }: { row: Row; state: ViewState }) {
+  const open = useSignal(false);
+  const watch = useRef<Watch | null>(null);
+  watch.current = look(watch.current, row, state.progress.peek()[row.id], Date.now());
+  const moves = hasBar(row);
   return (
     <li class="rmm-download" data-status={row.status}>
-      <span class="rmm-id">{row.id}</span>
-      <span class="rmm-status" data-status={row.status}>
-        {statusWords(row)}
-      </span>
-      <span class="rmm-grow">
-        {hasBar(row) && <ProgressBar row={row} progress={state.progress} />}
-        {row.error && (
-          <span class="rmm-error">
-            <span class="rmm-error-text">{row.error}</span>
-            {row.hint && <span class="rmm-hint"> {row.hint}</span>}
-          </span>
-        )}
-      </span>
-      <ActionButtons row={row} state={state} />
+      <div class="rmm-download-head">
+        <span class="rmm-id" title={row.id}>
+          {row.id}
+        </span>
+        <span class="rmm-status" data-status={row.status}>
+          {row.status === "downloaded" && <SignMark sign="good" />}
+          {statusWords(row)}
+        </span>
+        {!moves && <Result row={row} watch={watch.current} />}
+        <span class="rmm-download-buttons">
+          {moves && row.status !== "loading" && (
+            <button
+              type="button"
+              class="rmm-button rmm-quiet"
+              aria-label={`Files of ${row.id}`}
+              aria-expanded={open.value}
+              onClick={() => {
+                open.value = !open.value;
+              }}
+            >
+              Files
+            </button>
+          )}
+          <ActionButtons row={row} state={state} />
+        </span>
+      </div>
+      {moves && <ProgressBar row={row} progress={state.progress} />}
+      {moves && open.value && row.status !== "loading" && <FileList id={row.id} state={state} />}
+      <ErrorNote row={row} state={state} />
     </li>
+  );
+}
+
+/** What a download ended with: its bytes, and how long it took where this view saw all of it. */
+function Result({ row, watch }: { row: Row; watch: Watch }) {
+  if (row.size <= 0 || row.error) {
+    return null;
+  }
+  const seconds = secondsOf(watch);
+  return (
+    <span class="rmm-small">
+      {formatBytes(row.size)}
+      {seconds !== null && ` in ${formatDuration(seconds)}`}
+    </span>
   );
 }

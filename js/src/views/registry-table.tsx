@@ -5,6 +5,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import { Arrangement } from "./arrangement";
 import { BatchBar } from "./batch-bar";
 import { Details } from "./details/details";
+import { NothingMatches } from "./empty-state";
 import { ModelTable } from "./model-table";
 import type { ViewState } from "./state";
 import { TableTools } from "./table-tools";
@@ -31,16 +32,7 @@ export function RegistryTable({ state, empty }: RegistryTableProps) {
       </div>
       {all.length === 0 && empty}
       {all.length > 0 && arrangement.rows.value.length === 0 && (
-        <p class="rmm-empty">
-          No model matches the filter.{" "}
-          <button
-            type="button"
-            class="rmm-button"
-            onClick={() => arrangement.setFilter({ text: "", type: "", status: "" })}
-          >
-            Show all
-          </button>
-        </p>
+        <NothingMatches onClear={() => arrangement.setFilter({ text: "", type: "", status: "" })} />
       )}
       <BatchBar arrangement={arrangement} state={state} />
     </div>

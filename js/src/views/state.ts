@@ -4,19 +4,20 @@ import type { Progress, Row, Summary } from "../protocol/schema";
 import { Announcer } from "./announcements";
 import { type BatchCommand, inChunks, readRefused, refusal } from "./batch";
 import { CommandClient, CommandFailed } from "./command-client";
-import { Liveness } from "./liveness";
+import { type Connection, Liveness } from "./liveness";
 import { RowStore } from "./row-store";
 import { readIds } from "./row-table";
 import { type Selection, stillThere, syncSelection } from "./selection";
 import { traitSignal } from "./trait-signal";
 import type { ViewModel } from "./view-model";
 
-/** A failed command, or what one has achieved; shown until the user dismisses it. */
+/** A failed command, or what one has achieved; shown until dismissed. `count` is how often the same was said. */
 export interface Notice {
   readonly key: number;
   readonly kind: "error" | "done";
   readonly message: string;
   readonly hint: string;
+  readonly count: number;
 }
 
 /** What stands over the panel until the user is done with it. */
@@ -28,6 +29,8 @@ export type Dialog =
 const TRAITS = ["_rows", "_changes", "_progress", "_summary", "_model_ids"] as const;
 const COMMAND_TIMEOUT = 30_000;
 const MOST_NOTICES = 5;
+/** A busy kernel does what it was asked for once its cell ends. */
+const LISTENING: ReadonlySet<Connection> = new Set(["live", "busy"]);
 
 export class ViewState {
   /** The rows this view is about, in the kernel's order. */
@@ -68,7 +71,7 @@ export class ViewState {
     this.#client = new CommandClient(model, until);
     const signs = [...TRAITS.map((name) => `change:${name}`), "msg:custom"];
     this.liveness = new Liveness(model, this.#client, signs, until);
-    this.connected = computed(() => this.liveness.connection.value === "live");
+    this.connected = computed(() => LISTENING.has(this.liveness.connection.value));
     syncSelection(model, this.selected, until);
     until.addEventListener("abort", this.#followRows());
   }
@@ -115,7 +118,10 @@ export class ViewState {
   /** Shows a notice and tells it to screen readers. */
   notify(kind: Notice["kind"], message: string, hint = ""): void {
     this.#noticeCount += 1;
-    this.notices.value = [...this.notices.value, { key: this.#noticeCount, kind, message, hint }].slice(-MOST_NOTICES);
+    const same = this.notices.value.find((notice) => notice.message === message && notice.hint === hint);
+    const others = this.notices.value.filter((notice) => notice !== same);
+    const notice: Notice = { key: this.#noticeCount, kind, message, hint, count: (same?.count ?? 0) + 1 };
+    this.notices.value = [...others, notice].slice(-MOST_NOTICES);
     this.announcement.value = hint ? `${message} ${hint}` : message;
   }
 

@@ -16,6 +16,9 @@ export interface ViewModel {
   send(content: unknown): void;
   /** False once the way to the kernel is closed; absent where the host does not tell. */
   readonly comm_live?: boolean;
+  /** The kernel connection of the host, or what holds it (anywidget's `widget_manager`); see `host-kernel`. */
+  readonly kernel?: unknown;
+  readonly widget_manager?: unknown;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: hosts pass what they like; each callback checks what it gets

@@ -3,6 +3,7 @@ import type { RefObject } from "preact";
 import type { Row } from "../../protocol/schema";
 import { LABELS } from "../action-buttons";
 import { CROSS } from "../dialog";
+import { ErrorNote } from "../error-note";
 import { statusWords, words } from "../format";
 import { HealthMark } from "../health-mark";
 import type { ViewState } from "../state";
@@ -43,12 +44,7 @@ export function DrawerHead({ state, id, row, heading, onRemove, onClose }: HeadP
             <span class="rmm-hint">{words(row.type)}</span>
             {row.allowed && <span class="rmm-hint">unsafe files allowed</span>}
           </p>
-          {row.error && (
-            <p class="rmm-details-error">
-              <span class="rmm-error-text">{row.error}</span>
-              {row.hint && <span class="rmm-hint"> {row.hint}</span>}
-            </p>
-          )}
+          <ErrorNote row={row} state={state} />
           <Buttons state={state} row={row} onRemove={onRemove} />
         </>
       ) : (

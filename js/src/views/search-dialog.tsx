@@ -1,0 +1,92 @@
+/** The Hub search as the content of a dialog: words and a type, and what was found. */
+import { useMemo } from "preact/hooks";
+import type { ModelType } from "../protocol/schema";
+import { FailureNote } from "./failure-note";
+import { words } from "./format";
+import { HubQuery, isRepository } from "./hub-query";
+import { MODEL_TYPES } from "./model-types";
+import { SearchResults } from "./search-results";
+import type { ViewState } from "./state";
+
+export function SearchForm({ state }: { state: ViewState }) {
+  const query = useMemo(() => new HubQuery(state), [state]);
+  const text = query.text.value.trim();
+  const busy = query.attempt.busy.value;
+  const failure = query.attempt.failure.value;
+  const absent = !state.connected.value;
+  return (
+    <div class="rmm-search" aria-busy={busy !== ""}>
+      <form
+        class="rmm-search-line"
+        role="search"
+        aria-label="Models on the Hub"
+        onSubmit={(event) => {
+          event.preventDefault();
+          query.submit();
+        }}
+      >
+        <input
+          class="rmm-input"
+          type="text"
+          aria-label="Words, or owner/name"
+          placeholder="Words, or owner/name"
+          autocomplete="off"
+          value={query.text.value}
+          onInput={(event) => {
+            query.text.value = event.currentTarget.value;
+          }}
+        />
+        <select
+          class="rmm-input rmm-select"
+          aria-label="Type of model"
+          value={query.type.value}
+          onChange={(event) => {
+            query.type.value = event.currentTarget.value as ModelType | "";
+          }}
+        >
+          <option value="">any type</option>
+          {MODEL_TYPES.map((type) => (
+            <option key={type} value={type}>
+              {words(type)}
+            </option>
+          ))}
+        </select>
+        <button
+          type="button"
+          class="rmm-button"
+          aria-disabled={busy !== ""}
+          disabled={absent || !text}
+          onClick={() => void query.search()}
+        >
+          Search
+        </button>
+        {isRepository(text) && (
+          <button
+            type="button"
+            class="rmm-button"
+            aria-disabled={busy !== ""}
+            disabled={absent}
+            onClick={() => void query.add(text, "", query.type.value)}
+          >
+            Add {text}
+          </button>
+        )}
+      </form>
+      {busy && <p class="rmm-busy">{busy}</p>}
+      {failure && <FailureNote failure={failure} busy={busy !== ""} />}
+      {query.results.value ? (
+        <SearchResults query={query} state={state} />
+      ) : (
+        !busy && (
+          <p class="rmm-empty">
+            Search by words, such as a task or a name. Sizes, memory and licences are told before anything is
+            downloaded.
+          </p>
+        )
+      )}
+      <div class="rmm-unseen" role="status">
+        {query.attempt.said.value}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,74 @@
+/** The head of the panel: how many models, memory against the budget, downloads, and the ways to Hub and disk. */
+import type { Summary } from "../protocol/schema";
+import { formatBytes, summaryWords } from "./format";
+import type { ViewState } from "./state";
+
+export function SummaryHeader({ state }: { state: ViewState }) {
+  const summary = state.summary.value;
+  return (
+    <div class="rmm-summary">
+      {summary && (
+        <div class="rmm-figures">
+          {summaryWords(summary).map((part) => (
+            <span key={part} class="rmm-figure">
+              {part}
+            </span>
+          ))}
+          {summary.rate > 0 && <span class="rmm-figure rmm-rate">{formatBytes(summary.rate)}/s</span>}
+        </div>
+      )}
+      {summary && summary.budget > 0 && <Memory summary={summary} />}
+      <div class="rmm-summary-ways">
+        <button
+          type="button"
+          class="rmm-button"
+          aria-haspopup="dialog"
+          onClick={() => {
+            state.dialog.value = { kind: "search" };
+          }}
+        >
+          Browse the Hub
+        </button>
+        <button
+          type="button"
+          class="rmm-button"
+          aria-haspopup="dialog"
+          onClick={() => {
+            state.dialog.value = { kind: "usage" };
+          }}
+        >
+          Disk use
+        </button>
+      </div>
+    </div>
+  );
+}
+
+const NEARLY_FULL = 0.9;
+
+function Memory({ summary: { memory, budget } }: { summary: Summary }) {
+  const share = memory / budget;
+  const text = `${formatBytes(memory)} of ${formatBytes(budget)}`;
+  const level = share > 1 ? "over" : share > NEARLY_FULL ? "high" : undefined;
+  const note = { over: ", over the budget", high: ", nearly full" };
+  return (
+    <div class="rmm-memory">
+      <span class="rmm-small">
+        Memory: {text}
+        {level && note[level]}
+      </span>
+      <div
+        class="rmm-meter"
+        role="meter"
+        aria-label="Memory of loaded models"
+        aria-valuemin={0}
+        aria-valuemax={budget}
+        aria-valuenow={Math.min(memory, budget)}
+        aria-valuetext={level ? text + note[level] : text}
+        data-level={level}
+      >
+        <div class="rmm-meter-fill" style={{ width: `${Math.min(1, share) * 100}%` }} />
+      </div>
+    </div>
+  );
+}
