@@ -23,7 +23,7 @@ from ..commands.table import TABLE
 from ..commands.views import event_text
 from ..errors import InvalidCommandError, RMMError
 from ..types import HubModel, ModelEvent, ModelInfo
-from .protocol import PROTOCOL_VERSION, Command, CommandError, Hello, LogEntry, Reply, SearchResult
+from .protocol import PROTOCOL_VERSION, AllRows, Command, CommandError, Hello, LogEntry, Reply, SearchResult
 
 if TYPE_CHECKING:
     from ..manager import ModelManager
@@ -69,6 +69,7 @@ _ARGUMENTS: Mapping[str, type[msgspec.Struct]] = {
     "hello": _Nothing,
     "ping": _Nothing,
     "log": _Nothing,
+    "rows": _Nothing,
     "add": _Repository,
     "search": _Query,
     **dict.fromkeys(("download", "pause", "resume", "cancel", "discard", "load", "unload", "health"), _Model),
@@ -80,10 +81,18 @@ class MessageHandler:
 
     Args:
         model_ids: The only models that this view may command; None for all.
+        rows: Gives all rows of this view, for one that missed changes.
     """
 
-    def __init__(self, manager: Callable[[], ModelManager], *, model_ids: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        manager: Callable[[], ModelManager],
+        *,
+        model_ids: Collection[str] | None = None,
+        rows: Callable[[], AllRows] | None = None,
+    ) -> None:
         self._manager = manager
+        self._rows = rows
         self._model_ids = None if model_ids is None else frozenset(model_ids)
         self._lock = threading.Lock()
         self._pending = 0
@@ -112,6 +121,10 @@ class MessageHandler:
             if self._model_ids is not None:
                 raise InvalidCommandError("this view shows fixed models", hint="Add models in the full panel.")
             return self._run_later(command, reply, repo=arguments.repo, model_id=None, model_type=None)
+        if command.name == "rows":
+            if self._rows is None:
+                raise InvalidCommandError("this view has no rows", hint="Ask the view that shows them.")
+            return msgspec.to_builtins(self._rows())
         if command.name == "log":
             return [_log_entry(event) for event in self._manager().events(limit=_LOG_LENGTH)]
         return msgspec.to_builtins(Hello(version=__version__, protocol=PROTOCOL_VERSION))

@@ -29,15 +29,14 @@ INTERVAL = 0.1
 IDLE = 1.0
 """Seconds after which a source that says nothing is asked whether it is closed."""
 
-MANY_ROWS = 500
-MANY_ROWS_INTERVAL = 0.5
-"""Seconds between two sendings of more rows than MANY_ROWS: they are large and travel whole."""
-
 _log = logging.getLogger("rmm_widgets")
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts that a view has not seen yet; None stands for a part that did not change."""
+    """The parts that a view has not seen yet; None stands for a part that did not change.
+
+    Each part is whole. Which of its rows a view knows already is for the view to find (`row_changes`).
+    """
 
     revision: int
     rows: Mapping[str, Row] | None = None
@@ -56,7 +55,7 @@ class View(Protocol):
         ...
 
     def publish(self, changes: Changes) -> None:
-        """Send the changes; called only when there are any."""
+        """Send the changes; called only when there are any, or after `Publisher.ask`."""
         ...
 
 
@@ -72,7 +71,7 @@ def changes(seen: Snapshot | None, now: Snapshot) -> Changes:
         return everything(now)
     summary_changed = msgspec.structs.replace(now.summary, revision=seen.summary.revision) != seen.summary
     # Dicts compare without their order, which is the order of the rows on the screen.
-    rows_changed = now.rows != seen.rows or list(now.rows) != list(seen.rows)
+    rows_changed = now.rows is not seen.rows and (now.rows != seen.rows or list(now.rows) != list(seen.rows))
     return Changes(
         revision=revision,
         rows=now.rows if rows_changed else None,
@@ -84,30 +83,20 @@ def changes(seen: Snapshot | None, now: Snapshot) -> Changes:
 class _Audience:
     """One view and what it has been sent. Used by the publisher's thread only."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, seen: Snapshot | None) -> None:
         self.view = view
-        self._seen: Snapshot | None = None
-        self._rows_sent = float("-inf")
+        self.asked = False
+        """The view wants to be called although nothing may have changed."""
+        self._seen = seen
 
-    def tell(self, snapshot: Snapshot, now: float) -> bool:
-        """Send what is new; False when some of it has to wait for a later moment."""
+    def tell(self, snapshot: Snapshot) -> None:
+        """Send what is new."""
         selected = self.view.select(snapshot)
         new = changes(self._seen, selected)
-        if not new:
-            return True
-        wait = new.rows is not None and self._too_soon(new.rows, now)
-        if wait:
-            new = msgspec.structs.replace(new, rows=None)
-            selected = msgspec.structs.replace(selected, rows=self._seen.rows if self._seen else {})
-        if new.rows is not None:
-            self._rows_sent = now
-        if new:
+        if new or self.asked:
+            self.asked = False
             self.view.publish(new)
         self._seen = selected
-        return not wait
-
-    def _too_soon(self, rows: Mapping[str, Row], now: float) -> bool:
-        return len(rows) > MANY_ROWS and now - self._rows_sent < MANY_ROWS_INTERVAL
 
 
 class Source(Protocol):
@@ -137,10 +126,14 @@ class Publisher:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def attach(self, view: View) -> None:
-        """Tell this view everything soon, and then whatever changes. Attaching twice starts over."""
+    def attach(self, view: View, seen: Snapshot | None = None) -> None:
+        """Tell this view everything soon, and then whatever changes. Attaching twice starts over.
+
+        Args:
+            seen: What the view shows already: it is told what has changed since.
+        """
         with self._lock:
-            self._audiences[id(view)] = _Audience(view)
+            self._audiences[id(view)] = _Audience(view, seen)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="rmm-publisher", daemon=True)
                 self._thread.start()
@@ -150,6 +143,14 @@ class Publisher:
         """Tell this view nothing more; returns at once, an update under way may still arrive."""
         with self._lock:
             self._audiences.pop(id(view), None)
+        self._wake.set()
+
+    def ask(self, view: View) -> None:
+        """Call the view's `publish` soon, even without changes; nothing where it is not attached."""
+        with self._lock:
+            audience = self._audiences.get(id(view))
+            if audience is not None:
+                audience.asked = True
         self._wake.set()
 
     def close(self, timeout: float = 2.0) -> None:
@@ -177,9 +178,10 @@ class Publisher:
                 # Cleared before the snapshot is taken: a change during it wakes the next round.
                 self._wake.clear()
                 started = time.monotonic()
-                if not self._tell_all():
-                    self._wake.set()
-                self._rest(INTERVAL - (time.monotonic() - started))
+                self._tell_all()
+                took = time.monotonic() - started
+                # Where the work itself takes long, half of the time stays for the kernel's own.
+                self._rest(max(INTERVAL - took, took))
         except ManagerClosedError:
             self._forget_all()
             self._is_over()
@@ -206,26 +208,23 @@ class Publisher:
         if seconds > 0 and self._audiences:
             time.sleep(seconds)
 
-    def _tell_all(self) -> bool:
-        """Tell every view; False when one of them has to hear more later."""
+    def _tell_all(self) -> None:
         with self._lock:
             audiences = list(self._audiences.values())
         if not audiences:
-            return True
+            return
         try:
             snapshot = self._source.take()
         except ManagerClosedError:
             raise
         except Exception:  # noqa: BLE001 - a bug elsewhere must not end the thread for good
             _log.warning("the views could not be updated; the next change tries again", exc_info=True)
-            return True
-        complete = True
+            return
         for audience in audiences:
             try:
-                complete = audience.tell(snapshot, time.monotonic()) and complete
+                audience.tell(snapshot)
             except Exception:  # noqa: BLE001 - one broken view must not stop the others
                 _log.warning("a view could not be updated and is left alone", exc_info=True)
                 self.detach(audience.view)
         if snapshot.last:
             self._forget_all()
-        return complete

@@ -6,7 +6,9 @@ Pure. When and to whom it is sent is decided in `publisher`.
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
     from ..manager import ModelManager
     from ..runtime.entry import ModelDescription
 
-__all__ = ["Snapshot", "actions", "fix", "only", "progress", "row", "summary", "take_snapshot"]
+__all__ = ["Known", "Snapshot", "actions", "fix", "only", "progress", "row", "summary", "take_snapshot"]
+
+_SHORT, _LONG = 120, 500
+"""Characters of a description and of a sentence that travel: rows are saved with the notebook."""
 
 _TRANSFERS = frozenset({"queued", "resolving", "downloading", "verifying", "paused", "cancelling", "partial"})
 """Stages whose progress is shown; the last numbers of what has ended are not news."""
@@ -65,14 +70,48 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     last: bool = False
 
 
-def take_snapshot(manager: ModelManager, version: str) -> Snapshot:
+class Known:
+    """The rows of the last snapshot, so that the next one builds only those of models that have changed.
+
+    Whoever compares two snapshots then finds the same objects, the whole mapping too where no row differs.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._models: dict[str, ModelDescription] = {}
+        self._rows: dict[str, Row] = {}
+
+    def rows(self, models: Iterable[ModelDescription]) -> Mapping[str, Row]:
+        """The rows of these models, which are all there are; in any thread."""
+        with self._lock:
+            now: dict[str, ModelDescription] = {}
+            rows: dict[str, Row] = {}
+            same = True
+            for model in models:
+                model_id = model.info.model_id
+                known = self._rows.get(model_id)
+                # Descriptions are frozen, and the same object until something about the model changes.
+                current = known if known is not None and self._models[model_id] is model else row(model)
+                if known is not None and (current is known or current == known):
+                    current = known
+                else:
+                    same = False
+                now[model_id] = model
+                rows[model_id] = current
+            self._models = now
+            if not same or list(rows) != list(self._rows):
+                self._rows = rows
+            return self._rows
+
+
+def take_snapshot(manager: ModelManager, version: str, known: Known | None = None) -> Snapshot:
     """What the manager's views should show now; also of a manager that is closed."""
     # The revision is read first: a change in between makes it too old, never too new.
     revision = manager.get_state().revision
     models = manager.describe_all()
     places = {each.model_id: each.position for each in manager.get_download_queue()}
     return Snapshot(
-        rows={each.info.model_id: row(each) for each in models},
+        rows=(known or Known()).rows(models),
         progress={
             each.info.model_id: progress(each.progress, places.get(each.info.model_id, 0))
             for each in models
@@ -89,14 +128,14 @@ def row(description: ModelDescription) -> Row:
         id=info.model_id,
         type=info.model_type,
         repo=info.repo_id,
-        description=info.description,
+        description=_cut(info.description, _SHORT),
         size=description.size_on_disk or info.total_size_estimate,
         status=description.status,
         stage=description.stage_word,
         health=description.health,
-        health_reason=description.health_reason,
-        error=description.error,
-        hint=description.hint,
+        health_reason=_sentence(description.health_reason),
+        error=_sentence(description.error),
+        hint=_sentence(description.hint),
         fix=fix(description),
         memory=description.memory_bytes,
         device=description.device,
@@ -177,4 +216,17 @@ def only(snapshot: Snapshot, model_ids: Iterable[str]) -> Snapshot:
         rows={id_: snapshot.rows[id_] for id_ in chosen if id_ in snapshot.rows},
         progress={id_: snapshot.progress[id_] for id_ in chosen if id_ in snapshot.progress},
         summary=snapshot.summary,
+        last=snapshot.last,
     )
+
+
+def _sentence(text: str) -> str:
+    """What may be saved with a notebook that is passed on: short, and without the name of the user's folder."""
+    return _cut(text.replace(_HOME, "~"), _LONG) if text else text
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+_HOME = str(Path.home())

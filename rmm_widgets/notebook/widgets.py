@@ -17,7 +17,6 @@ import anywidget
 import msgspec
 import traitlets
 
-from .. import __version__
 from ..commands.parse import check_model
 from ..commands.render import SHOWN_ROWS
 from ..runtime.job import Job
@@ -25,15 +24,31 @@ from . import fallback
 from .bundles import read_bundle
 from .comms import keep_own_thread
 from .messages import MessageHandler
-from .protocol import Progress, Row
+from .protocol import AllRows, Progress, Row
 from .publisher import Changes, Publisher, everything
-from .publishers import publisher_of
-from .rows import Snapshot, only, take_snapshot
+from .publishers import publisher_of, snapshot_of
+from .row_changes import ToldRows
+from .rows import Snapshot, only
 
 if TYPE_CHECKING:
     from ..manager import ModelManager
 
 __all__ = ["DownloadProgress", "HealthBadge", "ManagerWidget", "ModelManagerPanel"]
+
+
+_ROWS = frozenset({"_rows", "_rows_seq", "_changes"})
+"""Traits that mean something together only."""
+
+
+class _Current(traitlets.TraitType[Any, Any]):
+    """A trait that a method works out whenever it is read, as when the state is asked for; no change is sent."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(read_only=True)
+        self._method = method
+
+    def get(self, obj: traitlets.HasTraits, cls: type[Any] | None = None) -> Any:  # noqa: ARG002
+        return getattr(obj, self._method)()
 
 
 class ManagerWidget(anywidget.AnyWidget):
@@ -44,7 +59,9 @@ class ManagerWidget(anywidget.AnyWidget):
 
     _esm = traitlets.Unicode().tag(sync=True)
     _css = traitlets.Unicode().tag(sync=True)
-    _rows = traitlets.List().tag(sync=True)
+    _rows = _Current("_rows_now").tag(sync=True)
+    _rows_seq = _Current("_rows_number").tag(sync=True)
+    _changes = traitlets.Dict().tag(sync=True)
     _progress = traitlets.Dict().tag(sync=True)
     _summary = traitlets.Dict().tag(sync=True)
     _model_ids = traitlets.List(default_value=None, allow_none=True).tag(sync=True)
@@ -56,12 +73,13 @@ class ManagerWidget(anywidget.AnyWidget):
         self._lock = threading.RLock()
         self._overwritten: set[str] = set()
         self._chosen = None if model_ids is None else _checked(model_ids, manager)
-        self._messages = MessageHandler(lambda: manager, model_ids=self._chosen)
-        snapshot = self.select(take_snapshot(manager, __version__))
+        self._messages = MessageHandler(lambda: manager, model_ids=self._chosen, rows=self._all_rows)
+        snapshot = self.select(snapshot_of(manager))
+        self._told = ToldRows(snapshot.rows)
         super().__init__(_model_ids=self._chosen, **self._traits_of(everything(snapshot)))
         keep_own_thread(self.comm)
         self._publisher = publisher_of(manager)
-        self._publisher.attach(self)
+        self._publisher.attach(self, snapshot)
 
     @traitlets.default("_esm")
     def _default_esm(self) -> str:
@@ -84,16 +102,32 @@ class ManagerWidget(anywidget.AnyWidget):
         """Send changes to the front end, as one message; called by the publisher."""
         with self._lock:
             overwritten, self._overwritten = self._overwritten, set()
+            traits = self._traits_of(changes)
+            if changes.rows is not None:
+                traits["_changes"] = msgspec.to_builtins(self._told.tell(changes.rows))
             with self.hold_sync():
-                for name, value in self._traits_of(changes).items():
+                for name, value in traits.items():
                     setattr(self, name, value)
             if overwritten:
                 self.send_state(sorted(overwritten))
 
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """The state at one moment: all rows as they are now, and the number of the changes that they hold."""
+        with self._lock:
+            return super().get_state(key, drop_defaults)
+
+    def _all_rows(self) -> AllRows:
+        return self._told.all()
+
+    def _rows_now(self) -> list[dict[str, Any]]:
+        return msgspec.to_builtins(list(self._told.all().rows))
+
+    def _rows_number(self) -> int:
+        return self._told.seq
+
     def _traits_of(self, changes: Changes) -> dict[str, Any]:
+        """What is sent whole."""
         traits: dict[str, Any] = {}
-        if changes.rows is not None:
-            traits["_rows"] = msgspec.to_builtins(list(changes.rows.values()))
         if changes.progress is not None:
             traits["_progress"] = msgspec.to_builtins(changes.progress)
         if changes.summary is not None and self._shows_summary:
@@ -104,8 +138,10 @@ class ManagerWidget(anywidget.AnyWidget):
         """Overrule a front end that writes: no trait changes, and the true values are sent again soon."""
         with self._lock:
             self._overwritten.update(name for name in sync_data if name in self.keys)
-        if self._publisher is not None and self.comm is not None:
-            self._publisher.attach(self)
+            if not self._overwritten.isdisjoint(_ROWS):
+                self._overwritten |= _ROWS
+        if self._publisher is not None:
+            self._publisher.ask(self)
 
     def _handle_msg(self, msg: Mapping[str, Any]) -> None:
         """Every message from the front end; whatever it holds, nothing is raised."""
@@ -126,10 +162,9 @@ class ManagerWidget(anywidget.AnyWidget):
             self._publisher.detach(self)
         super().close()
 
-    def _shown(self) -> tuple[list[Row], dict[str, Progress]]:
+    def _shown(self) -> tuple[tuple[Row, ...], dict[str, Progress]]:
         with self._lock:
-            rows, progress = self._rows, self._progress
-        return msgspec.convert(rows, list[Row]), msgspec.convert(progress, dict[str, Progress])
+            return self._told.all().rows, msgspec.convert(self._progress, dict[str, Progress])
 
     def _static(self) -> dict[str, str]:
         """What is shown where the widget cannot be."""

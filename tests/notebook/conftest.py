@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,32 @@ from rmm_widgets.notebook import bundles
 from ..commands.custom import Echo, info
 
 LONG = 30.0
+
+
+class ShownRows:
+    """The rows as a front end keeps them: everything once, then changes, none of them missing."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self._rows: dict[str, dict[str, Any]] = {}
+
+    def take_all(self, seq: int, rows: Sequence[dict[str, Any]]) -> None:
+        self.seq, self._rows = seq, {row["id"]: row for row in rows}
+
+    def take(self, changes: dict[str, Any]) -> None:
+        if changes["seq"] <= self.seq:
+            return
+        assert changes["seq"] == self.seq + 1, "changes were lost"
+        self.seq = changes["seq"]
+        for row in changes["changed"]:
+            self._rows[row["id"]] = row
+        for model_id in changes["removed"]:
+            del self._rows[model_id]
+        if changes["order"] is not None:
+            self._rows = {model_id: self._rows[model_id] for model_id in changes["order"]}
+
+    def rows(self) -> list[dict[str, Any]]:
+        return list(self._rows.values())
 
 
 class RecordingComm(comm.base_comm.BaseComm):
@@ -57,8 +83,15 @@ class RecordingComm(comm.base_comm.BaseComm):
     def state(self) -> dict[str, Any]:
         """What a front end would hold after everything sent: the opening state and all updates."""
         state: dict[str, Any] = {}
+        rows = ShownRows()
         for each in list(self.sent):
-            state.update((each["data"] or {}).get("state", {}))
+            news = (each["data"] or {}).get("state", {})
+            state.update(news)
+            if "_rows" in news:
+                rows.take_all(news["_rows_seq"], news["_rows"])
+            if news.get("_changes"):
+                rows.take(news["_changes"])
+        state["_rows"], state["_rows_seq"] = rows.rows(), rows.seq
         return json.loads(json.dumps(state))
 
 

@@ -14,6 +14,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager, start_new_kernel
 
 from rmm_widgets.demo.server import DemoHub
+from rmm_widgets.notebook.protocol import PROTOCOL_VERSION
 
 pytestmark = pytest.mark.slow
 LONG = 60.0
@@ -127,8 +128,9 @@ def test_the_panel_shows_commands_and_keeps_up(kernel: Kernel) -> None:
     kernel.send(comm_id, {"method": "custom", "content": command})
 
     def downloaded(content: Message) -> bool:
-        rows = content.get("data", {}).get("state", {}).get("_rows", [])
-        return content["comm_id"] == comm_id and any(row["status"] == "downloaded" for row in rows)
+        changes = content.get("data", {}).get("state", {}).get("_changes", {})
+        changed = changes.get("changed", [])
+        return content["comm_id"] == comm_id and any(row["status"] == "downloaded" for row in changed)
 
     assert kernel.wait_for(downloaded)
 
@@ -141,7 +143,7 @@ def test_the_side_panel_connects(kernel: Kernel) -> None:
         channel.send(session.msg("comm_open", content))
     kernel.send("r1", {"kind": "rmm/cmd", "rid": "h", "name": "hello", "args": {}})
     hello = kernel.wait_for(lambda content: content["comm_id"] == "r1")
-    assert hello["data"]["value"]["protocol"] == 1
+    assert hello["data"]["value"]["protocol"] == PROTOCOL_VERSION
     first = kernel.wait_for(lambda content: content["comm_id"] == "e1")
     assert first["data"]["type"] == "state"
     assert first["data"]["rows"] == []

@@ -17,6 +17,7 @@ from rmm_widgets.errors import FrontEndNotBuiltError, ModelNotRegisteredError
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.notebook import bundles
 from rmm_widgets.notebook.panel import shared_panel
+from rmm_widgets.notebook.protocol import PROTOCOL_VERSION
 from rmm_widgets.notebook.publishers import publisher_of
 from rmm_widgets.notebook.widgets import DownloadProgress, HealthBadge, ManagerWidget, ModelManagerPanel
 from rmm_widgets.types import ModelInfo, ModelStatus, ModelType
@@ -59,6 +60,30 @@ def test_changes_arrive_and_the_final_state_too(manager: ModelManager, echo: Ech
     job.result(LONG)
     comm.wait(lambda _sent: row(comm)["stage"] == "loaded" and comm.state()["_summary"]["loaded"] == 1)
     assert row(comm)["actions"] == ["unload", "health"]
+    panel.close()
+
+
+def test_one_changed_row_travels_alone_and_the_state_is_current(
+    manager: ModelManager, echo: Echo, comms: list[RecordingComm]
+) -> None:
+    for number in range(20):
+        manager.register_model(info(f"m{number}"), model=Echo(info(f"m{number}")))
+    panel = ModelManagerPanel(manager)
+    (comm,) = comms
+    manager.pin("m7")
+    comm.wait(lambda _sent: row(comm, "m7")["pinned"])
+    (update,) = [each["data"]["state"] for each in comm.sent if "_changes" in each["data"]["state"]][1:]
+    assert "_rows" not in update, "all rows travel once"
+    assert [each["id"] for each in update["_changes"]["changed"]] == ["m7"]
+    state = json.loads(json.dumps(panel.get_state()))
+    assert state["_rows"] == comm.state()["_rows"]
+    assert state["_rows_seq"] == update["_changes"]["seq"] == 1
+    comm.receive(command("rows", "all"))
+    answer = json.loads(json.dumps(comm.replies()[-1]["value"]))
+    assert answer == {"seq": 1, "rows": state["_rows"]}
+    count = len(comm.sent)
+    comm.receive({"method": "request_state"})
+    assert comm.sent[count]["data"]["state"]["_rows_seq"] == 1
     panel.close()
 
 
@@ -263,7 +288,7 @@ def test_ping_and_log(manager: ModelManager, echo: Echo, comms: list[RecordingCo
     comm.receive(command("ping"))
     comm.receive(command("log"))
     hello, log = (reply["value"] for reply in comm.replies())
-    assert hello["protocol"] == 1
+    assert hello["protocol"] == PROTOCOL_VERSION
     assert log[0]["id"] == "echo"
     assert log[0]["action"] == "registered"
     panel.close()
