@@ -23,7 +23,7 @@ from .protocol import AllRows, StateUpdate
 from .publisher import Changes
 from .publishers import publisher_of
 from .row_changes import ToldRows
-from .rows import Snapshot
+from .snapshots import Snapshot
 
 if TYPE_CHECKING:
     from comm.base_comm import BaseComm

@@ -19,7 +19,7 @@ import msgspec
 
 from ..errors import ManagerClosedError
 from .protocol import Progress, Row, Summary
-from .rows import Snapshot
+from .snapshots import Snapshot
 
 __all__ = ["Changes", "Publisher", "Source", "View", "changes", "everything"]
 

@@ -13,7 +13,7 @@ import msgspec
 from .. import __version__
 from ..errors import ManagerClosedError
 from .publisher import INTERVAL, Publisher
-from .rows import Known, Snapshot, take_snapshot
+from .snapshots import Snapshot, Snapshots
 
 if TYPE_CHECKING:
     from ..manager import ModelManager
@@ -26,7 +26,7 @@ CLOSING = 15.0
 _AT_REST = frozenset({"registered", "paused", "downloaded", "error"})
 
 _publishers: WeakKeyDictionary[ModelManager, Publisher] = WeakKeyDictionary()
-_known: WeakKeyDictionary[ModelManager, Known] = WeakKeyDictionary()
+_snapshots: WeakKeyDictionary[ModelManager, Snapshots] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -40,10 +40,10 @@ def publisher_of(manager: ModelManager) -> Publisher:
 
 
 def snapshot_of(manager: ModelManager) -> Snapshot:
-    """What the manager's views show now; rows that have not changed are those of the last one."""
+    """What the manager's views show now."""
     with _lock:
-        known = _known.setdefault(manager, Known())
-    return take_snapshot(manager, __version__, known)
+        snapshots = _snapshots.setdefault(manager, Snapshots())
+    return snapshots.take(manager.picture, manager.memory_budget, __version__)
 
 
 class _ManagerSource:

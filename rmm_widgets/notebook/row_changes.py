@@ -44,14 +44,13 @@ class ToldRows:
 
 def difference(before: Mapping[str, Row], now: Mapping[str, Row]) -> RowChanges:
     """What became of the rows, without a number."""
-    changed: list[Row] = []
-    for model_id, row in now.items():
-        known = before.get(model_id)
+    order, expected = list(now), list(before)
+    if order == expected:
         # Most rows are the same objects as before.
-        if known is not row and known != row:
-            changed.append(row)
+        pairs = zip(now.values(), before.values(), strict=True)
+        return RowChanges(seq=0, changed=tuple(row for row, known in pairs if row is not known and row != known))
+    changed = tuple(row for model_id, row in now.items() if row != before.get(model_id))
     removed = tuple(model_id for model_id in before if model_id not in now)
     expected = [model_id for model_id in before if model_id in now]
     expected += [row.id for row in changed if row.id not in before]
-    order = list(now)
-    return RowChanges(seq=0, changed=tuple(changed), removed=removed, order=None if order == expected else tuple(order))
+    return RowChanges(seq=0, changed=changed, removed=removed, order=None if order == expected else tuple(order))

@@ -1,33 +1,27 @@
-"""From the manager's records to what views show: rows, progress, the head line, the fitting buttons.
+"""From one model's record to what views show of it: its row, its progress, the fitting buttons.
 
-Pure. When and to whom it is sent is decided in `publisher`.
+Pure. All models at one moment are in `snapshots`; when and to whom they are sent is decided in `publisher`.
 """
 
 from __future__ import annotations
 
-import functools
-import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from ..types import ModelDownloadProgress
-from ..workers.capacity import kept_back, read_ram
-from .protocol import Action, Fix, Progress, Row, Summary
+from .protocol import Action, Fix, Progress, Row
 
 if TYPE_CHECKING:
-    from ..manager import ModelManager
     from ..runtime.entry import ModelDescription
 
-__all__ = ["Known", "Snapshot", "actions", "fix", "only", "progress", "row", "summary", "take_snapshot"]
+__all__ = ["actions", "fix", "moving", "progress", "row"]
 
 _SHORT, _LONG = 120, 500
 """Characters of a description and of a sentence that travel: rows are saved with the notebook."""
 
 _TRANSFERS = frozenset({"queued", "resolving", "downloading", "verifying", "paused", "cancelling", "partial"})
-"""Stages whose progress is shown; the last numbers of what has ended are not news."""
+"""Stages whose progress is shown."""
 
 _AGAIN: tuple[Action, ...] = ("download", "discard")
 """What fits where a download has failed or was cancelled and some of it is on disk; one that was cut off resumes."""
@@ -59,66 +53,6 @@ _FIXES: Mapping[str, Fix] = {
     "UnsafeModelError": "allow",
 }
 """By the error's class; asking again is all that helps against the others."""
-
-
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything views show, at one moment. Rows and progress are by model id; `last` if nothing will follow."""
-
-    rows: Mapping[str, Row]
-    progress: Mapping[str, Progress]
-    summary: Summary
-    last: bool = False
-
-
-class Known:
-    """The rows of the last snapshot, so that the next one builds only those of models that have changed.
-
-    Whoever compares two snapshots then finds the same objects, the whole mapping too where no row differs.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._models: dict[str, ModelDescription] = {}
-        self._rows: dict[str, Row] = {}
-
-    def rows(self, models: Iterable[ModelDescription]) -> Mapping[str, Row]:
-        """The rows of these models, which are all there are; in any thread."""
-        with self._lock:
-            now: dict[str, ModelDescription] = {}
-            rows: dict[str, Row] = {}
-            same = True
-            for model in models:
-                model_id = model.info.model_id
-                known = self._rows.get(model_id)
-                # Descriptions are frozen, and the same object until something about the model changes.
-                current = known if known is not None and self._models[model_id] is model else row(model)
-                if known is not None and (current is known or current == known):
-                    current = known
-                else:
-                    same = False
-                now[model_id] = model
-                rows[model_id] = current
-            self._models = now
-            if not same or list(rows) != list(self._rows):
-                self._rows = rows
-            return self._rows
-
-
-def take_snapshot(manager: ModelManager, version: str, known: Known | None = None) -> Snapshot:
-    """What the manager's views should show now; also of a manager that is closed."""
-    # The revision is read first: a change in between makes it too old, never too new.
-    revision = manager.get_state().revision
-    models = manager.describe_all()
-    places = {each.model_id: each.position for each in manager.get_download_queue()}
-    return Snapshot(
-        rows=(known or Known()).rows(models),
-        progress={
-            each.info.model_id: progress(each.progress, places.get(each.info.model_id, 0))
-            for each in models
-            if each.progress is not None and (each.stage_word in _TRANSFERS or each.partial_bytes)
-        },
-        summary=summary(manager, revision, version),
-    )
 
 
 def row(description: ModelDescription) -> Row:
@@ -167,6 +101,12 @@ def fix(description: ModelDescription) -> Fix:
     return _FIXES.get(description.error_type, "retry")
 
 
+def moving(description: ModelDescription) -> ModelDownloadProgress | None:
+    """The download that is shown of it; the last numbers of what has ended are not news."""
+    shown = description.stage_word in _TRANSFERS or description.partial_bytes
+    return description.progress if shown else None
+
+
 def progress(record: ModelDownloadProgress, place: int = 0) -> Progress:
     """How far a download is, in the few numbers a bar needs."""
     return Progress(
@@ -181,42 +121,6 @@ def progress(record: ModelDownloadProgress, place: int = 0) -> Progress:
         files_total=record.files_total,
         note=record.note,
         place=place,
-    )
-
-
-def summary(manager: ModelManager, revision: int, version: str) -> Summary:
-    """The head line."""
-    statistics = manager.get_statistics()
-    moving = manager.get_all_download_progress().values()
-    return Summary(
-        version=version,
-        revision=revision,
-        models=statistics.total_models,
-        downloaded=statistics.downloaded_models,
-        loaded=statistics.loaded_models,
-        downloads=statistics.active_downloads,
-        queued=statistics.queued_downloads + statistics.queued_loads,
-        memory=statistics.total_memory_usage,
-        budget=manager.memory_budget or _machine_budget(),
-        rate=round(sum(each.bytes_per_second for each in moving if each.phase == "downloading")),
-    )
-
-
-@functools.cache
-def _machine_budget() -> int:
-    """Bytes that models may take where the user set no limit."""
-    ram = read_ram()
-    return ram.total - kept_back(ram)
-
-
-def only(snapshot: Snapshot, model_ids: Iterable[str]) -> Snapshot:
-    """The snapshot of some models only, in the order given; the head line stays."""
-    chosen = list(model_ids)
-    return Snapshot(
-        rows={id_: snapshot.rows[id_] for id_ in chosen if id_ in snapshot.rows},
-        progress={id_: snapshot.progress[id_] for id_ in chosen if id_ in snapshot.progress},
-        summary=snapshot.summary,
-        last=snapshot.last,
     )
 
 

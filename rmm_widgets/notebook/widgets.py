@@ -28,7 +28,7 @@ from .protocol import AllRows, Progress, Row
 from .publisher import Changes, Publisher, everything
 from .publishers import publisher_of, snapshot_of
 from .row_changes import ToldRows
-from .rows import Snapshot, only
+from .snapshots import Snapshot, only
 
 if TYPE_CHECKING:
     from ..manager import ModelManager

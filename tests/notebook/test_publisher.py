@@ -14,7 +14,7 @@ import pytest
 from rmm_widgets.errors import ManagerClosedError
 from rmm_widgets.notebook.protocol import Progress, Row, Summary
 from rmm_widgets.notebook.publisher import INTERVAL, Changes, Publisher, changes, everything
-from rmm_widgets.notebook.rows import Snapshot, only
+from rmm_widgets.notebook.snapshots import Snapshot, only
 from rmm_widgets.types import ModelHealth, ModelStatus, ModelType
 
 LONG = 20.0

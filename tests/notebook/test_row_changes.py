@@ -40,7 +40,7 @@ def test_a_view_that_applies_every_change_has_the_rows() -> None:
     print(f"seed {seed}")
     draw = random.Random(seed)
     present = rows(*(f"m{n}" for n in range(5)))
-    told, shown = ToldRows(present), ShownRows()
+    told, shown = ToldRows(dict(present)), ShownRows()
     shown.take_all(0, msgspec.to_builtins(list(present.values())))
     for _ in range(500):
         ids = list(present)
