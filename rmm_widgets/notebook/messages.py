@@ -80,7 +80,7 @@ class MessageHandler:
     """Answers one view's messages; may be called in any thread.
 
     Args:
-        model_ids: The only models that this view may command; None for all.
+        model_ids: The only models that this view may command, or a test of an id; None for all.
         rows: Gives all rows of this view, for one that missed changes.
     """
 
@@ -88,12 +88,12 @@ class MessageHandler:
         self,
         manager: Callable[[], ModelManager],
         *,
-        model_ids: Collection[str] | None = None,
+        model_ids: Callable[[str], bool] | Collection[str] | None = None,
         rows: Callable[[], AllRows] | None = None,
     ) -> None:
         self._manager = manager
         self._rows = rows
-        self._model_ids = None if model_ids is None else frozenset(model_ids)
+        self._shows = model_ids if model_ids is None or callable(model_ids) else frozenset(model_ids).__contains__
         self._lock = threading.Lock()
         self._pending = 0
         self.refused = 0
@@ -118,7 +118,7 @@ class MessageHandler:
         if isinstance(arguments, _Query):
             return self._run_later(command, reply, query=[arguments.query], model_type=None, limit=None)
         if isinstance(arguments, _Repository):
-            if self._model_ids is not None:
+            if self._shows is not None:
                 raise InvalidCommandError("this view shows fixed models", hint="Add models in the full panel.")
             return self._run_later(command, reply, repo=arguments.repo, model_id=None, model_type=None)
         if command.name == "rows":
@@ -130,7 +130,7 @@ class MessageHandler:
         return msgspec.to_builtins(Hello(version=__version__, protocol=PROTOCOL_VERSION))
 
     def _run_on_model(self, name: str, model_id: str) -> None:
-        if self._model_ids is not None and model_id not in self._model_ids:
+        if self._shows is not None and not self._shows(model_id):
             raise InvalidCommandError("this view does not show that model", hint="Use the full panel.")
         several = name in {"download", "unload"}
         values: dict[str, Any] = {"model_ids": [model_id]} if several else {"model_id": model_id}

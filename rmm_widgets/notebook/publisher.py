@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -48,9 +49,12 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class View(Protocol):
-    """Something that shows a manager. Both methods are called on the publisher's thread."""
+    """Something that shows a manager. Both methods are called on the publisher's thread.
 
-    def select(self, snapshot: Snapshot) -> Snapshot:
+    One with an attribute `pace` is called that many seconds after the last time at the earliest.
+    """
+
+    def select(self, snapshot: Snapshot, /) -> Snapshot:
         """The part of the snapshot that this view shows."""
         ...
 
@@ -88,15 +92,22 @@ class _Audience:
         self.asked = False
         """The view wants to be called although nothing may have changed."""
         self._seen = seen
+        self._pace: float = getattr(view, "pace", 0.0)
+        self._told_at = float("-inf")
 
-    def tell(self, snapshot: Snapshot) -> None:
-        """Send what is new."""
+    def tell(self, snapshot: Snapshot, now: float) -> float:
+        """Send what is new; returns the seconds after which there is more to send."""
         selected = self.view.select(snapshot)
         new = changes(self._seen, selected)
-        if new or self.asked:
-            self.asked = False
-            self.view.publish(new)
+        if not new and not self.asked:
+            return math.inf
+        wait = self._told_at + self._pace - now
+        if wait > 0 and not snapshot.last:
+            return wait
+        self._told_at, self.asked = now, False
+        self.view.publish(new)
         self._seen = selected
+        return math.inf
 
 
 class Source(Protocol):
@@ -172,13 +183,13 @@ class Publisher:
         unsubscribe: Callable[[], None] | None = None
         try:
             unsubscribe = self._source.subscribe(self._wake.set)
+            due = math.inf
             while not self._is_over():
-                while not (self._wake.wait(IDLE) or self._source.closed):
-                    pass
+                self._wait_for_news(due)
                 # Cleared before the snapshot is taken: a change during it wakes the next round.
                 self._wake.clear()
                 started = time.monotonic()
-                self._tell_all()
+                due = started + self._tell_all()
                 took = time.monotonic() - started
                 # Where the work itself takes long, half of the time stays for the kernel's own.
                 self._rest(max(INTERVAL - took, took))
@@ -190,6 +201,12 @@ class Publisher:
                 with contextlib.suppress(ManagerClosedError):
                     unsubscribe()
             atexit.unregister(self.close)
+
+    def _wait_for_news(self, due: float) -> None:
+        """Wait until something changed, or the source was closed, or it is `due`."""
+        while time.monotonic() < due:
+            if self._wake.wait(min(IDLE, max(0.0, due - time.monotonic()))) or self._source.closed:
+                return
 
     def _is_over(self) -> bool:
         """Ends the thread when nobody listens; under the lock, so that `attach` starts a new one."""
@@ -208,23 +225,26 @@ class Publisher:
         if seconds > 0 and self._audiences:
             time.sleep(seconds)
 
-    def _tell_all(self) -> None:
+    def _tell_all(self) -> float:
+        """Tell every view; returns the seconds after which one of them has to hear more."""
         with self._lock:
             audiences = list(self._audiences.values())
         if not audiences:
-            return
+            return math.inf
         try:
             snapshot = self._source.take()
         except ManagerClosedError:
             raise
         except Exception:  # noqa: BLE001 - a bug elsewhere must not end the thread for good
             _log.warning("the views could not be updated; the next change tries again", exc_info=True)
-            return
+            return math.inf
+        due = math.inf
         for audience in audiences:
             try:
-                audience.tell(snapshot)
+                due = min(due, audience.tell(snapshot, time.monotonic()))
             except Exception:  # noqa: BLE001 - one broken view must not stop the others
                 _log.warning("a view could not be updated and is left alone", exc_info=True)
                 self.detach(audience.view)
         if snapshot.last:
             self._forget_all()
+        return due

@@ -31,6 +31,12 @@ class ToldRows:
             self._seq, self._rows = changes.seq, rows
         return changes
 
+    def __contains__(self, model_id: object) -> bool:
+        return model_id in self._rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
     @property
     def seq(self) -> int:
         """The number of the last telling."""

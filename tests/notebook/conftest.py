@@ -115,7 +115,7 @@ def front_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder with stand-ins for the built files: what is in them is the browser's business."""
     folder = tmp_path / "static"
     folder.mkdir()
-    for name in ("panel.js", "progress.js", "badge.js", "rmm.css"):
+    for name in ("panel.js", "progress.js", "badge.js", "table.js", "rmm.css"):
         (folder / name).write_text(f"/* {name} */", encoding="utf-8")
     monkeypatch.setattr(bundles, "STATIC", folder)
     bundles.read_bundle.cache_clear()
