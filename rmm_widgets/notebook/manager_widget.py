@@ -106,6 +106,7 @@ class ManagerWidget(anywidget.AnyWidget):
         self._overwritten: set[str] = set()
         self._heard = threading.local()
         self._limit = limit
+        self._within: tuple[Mapping[str, Row], list[str]] = ({}, [])
         self._chosen = None if model_ids is None else _checked(model_ids, manager)
         snapshot = self.select(snapshot_of(manager))
         self._told = ToldRows(snapshot.rows)
@@ -148,8 +149,11 @@ class ManagerWidget(anywidget.AnyWidget):
         if self._chosen is not None:
             snapshot = only(snapshot, self._chosen)
         if self._limit is not None:
-            limit = self._limit
-            snapshot = only(snapshot, [model_id for model_id, row in snapshot.rows.items() if limit(row)])
+            rows, ids = self._within
+            if rows is not snapshot.rows:
+                ids = [model_id for model_id, row in snapshot.rows.items() if self._limit(row)]
+                self._within = snapshot.rows, ids
+            snapshot = only(snapshot, ids)
         return snapshot
 
     def publish(self, changes: Changes) -> None:

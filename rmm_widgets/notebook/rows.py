@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["actions", "fix", "moving", "progress", "row"]
 
-_SHORT, _LONG = 120, 500
+_SHORT, _LONG = 80, 500
 """Characters of a description and of a sentence that travel: rows are saved with the notebook."""
 
 _TRANSFERS = frozenset({"queued", "resolving", "downloading", "verifying", "paused", "cancelling", "partial"})

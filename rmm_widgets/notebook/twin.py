@@ -7,11 +7,11 @@ live, ID being the widget's trait `_twin`. While the kernel lives the publisher 
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ PACE = 2.0
 
 Render = Callable[[Sequence[Row], Mapping[str, Progress]], str]
 
-_numbers = itertools.count()
+_numbers = itertools.count(1)
 
 
 class Twin:
@@ -126,8 +126,8 @@ def _display_publisher() -> Callable[..., None] | None:
 
 
 def _new_id() -> str:
-    """An id that another notebook on the same page does not have, and that the next run of this one has again."""
-    shell = _shell()
-    cells: list[object] = [] if shell is None else list(shell.user_ns.get("In", ()))
-    parts = (os.environ.get("JPY_SESSION_NAME", ""), next(_numbers), *cells)
-    return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "replace")).hexdigest()[:12]
+    """An id that no other notebook on the same page has.
+
+    Without a server there is no such page, and running a notebook again gives the same ids.
+    """
+    return uuid.uuid4().hex[:12] if "JPY_SESSION_NAME" in os.environ else str(next(_numbers))

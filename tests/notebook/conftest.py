@@ -76,6 +76,11 @@ class RecordingComm(comm.base_comm.BaseComm):
         with self.news:
             assert self.news.wait_for(lambda: condition(self.sent), LONG), self.sent[-3:]
 
+    @property
+    def answered(self) -> int:
+        """How many answers were sent so far."""
+        return len(self._replies)
+
     def replies(self) -> list[dict[str, Any]]:
         """The answers sent so far."""
         return list(self._replies)

@@ -184,11 +184,11 @@ def test_a_table_of_some_types_shows_and_commands_only_these(
     manager: ModelManager, echo: Echo, comms: list[RecordingComm]
 ) -> None:
     manager.register_model(ModelInfo("picture", ModelType.DETECTION_MODEL, "a/b"))
-    table = RegistryTable(manager, types=["embedding_model", ModelType.DIFFUSION_LM], columns=["status", "size"])
+    table = RegistryTable(manager, types=["classification_model", ModelType.DIFFUSION_LM], columns=["status", "size"])
     (comm,) = comms
     state = comm.state()
     assert [each["id"] for each in state["_rows"]] == ["echo"]
-    assert state["_types"] == ["diffusion_lm", "embedding_model"]
+    assert state["_types"] == ["classification_model", "diffusion_lm"]
     assert state["_columns"] == ["status", "size"]
     assert state["_esm"] == "/* table.js */"
     comm.receive(command("download", model_id="picture"))
@@ -197,7 +197,7 @@ def test_a_table_of_some_types_shows_and_commands_only_these(
     comm.wait(lambda _sent: [each["id"] for each in comm.state()["_rows"]] == ["echo", "second"])
     comm.receive(command("download", model_id="second"))
     assert comm.replies()[-1]["ok"]
-    assert repr(table) == "RegistryTable(types=['diffusion_lm', 'embedding_model'], columns=['status', 'size'])"
+    assert repr(table) == "RegistryTable(types=['classification_model', 'diffusion_lm'], columns=['status', 'size'])"
     table.close()
 
 
