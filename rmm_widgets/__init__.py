@@ -59,7 +59,7 @@ if TYPE_CHECKING:
         EmbeddingModelConfig,
     )
     from .manager import ModelManager
-    from .notebook.widgets import DownloadProgress, HealthBadge, ModelManagerPanel
+    from .notebook.widgets import DownloadProgress, HealthBadge, ModelManagerPanel, RegistryTable
     from .runtime.entry import ModelDescription
     from .runtime.job import Job
     from .safety_records import Finding, SafetyReport
@@ -144,6 +144,7 @@ __all__ = [
     "QueueEntry",
     "RMMError",
     "RegistryError",
+    "RegistryTable",
     "RepositoryNotFoundError",
     "RepositoryUsage",
     "RevisionNotFoundError",
@@ -184,6 +185,7 @@ _ELSEWHERE = {
     "PrunedFile": ".disk_records",
     "Story": ".story.records",
     "StoryLine": ".story.records",
+    "RegistryTable": ".notebook.widgets",
     "RepositoryUsage": ".disk_records",
     "SafetyReport": ".safety_records",
     "VerifyReport": ".file_records",

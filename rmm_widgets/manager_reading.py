@@ -8,7 +8,7 @@ from .errors import InvalidModelInfoError
 from .health import ProbeRecord
 from .lifecycle.states import TRANSFERRING
 from .runtime.engine import Engine
-from .runtime.entry import ModelDescription
+from .runtime.entry import ModelDescription, Picture
 from .types import (
     ManagerState,
     ModelDownloadProgress,
@@ -28,6 +28,11 @@ class ManagerReading:
     """The reading part of a `ModelManager`."""
 
     _engine: Engine
+
+    @property
+    def picture(self) -> Picture:
+        """All models and the counts of this moment, for views: it never changes, a newer one takes its place."""
+        return self._engine.picture
 
     @property
     def _models(self) -> Mapping[str, ModelDescription]:

@@ -11,16 +11,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 import msgspec
 from comm import get_comm_manager
 
+from ..errors import InvalidCommandError
 from .comms import keep_own_thread
 from .messages import MessageHandler
-from .protocol import StateUpdate
+from .protocol import AllRows, StateUpdate
 from .publisher import Changes
 from .publishers import publisher_of
-from .rows import Snapshot
+from .row_changes import ToldRows
+from .snapshots import Snapshot
 
 if TYPE_CHECKING:
     from comm.base_comm import BaseComm
@@ -34,6 +37,7 @@ EVENTS_TARGET = "rmm.events"
 
 _lock = threading.Lock()
 _open: dict[tuple[str, str], BaseComm] = {}
+_views: WeakKeyDictionary[BaseComm, _EventsView] = WeakKeyDictionary()
 
 
 def register() -> None:
@@ -48,6 +52,7 @@ class _EventsView:
 
     def __init__(self, comm: BaseComm) -> None:
         self._comm = comm
+        self._told: ToldRows | None = None
 
     def select(self, snapshot: Snapshot) -> Snapshot:
         return snapshot
@@ -56,11 +61,22 @@ class _EventsView:
         update = StateUpdate(
             type="state",
             revision=changes.revision,
-            rows=None if changes.rows is None else tuple(changes.rows.values()),
             progress=None if changes.progress is None else dict(changes.progress),
             summary=changes.summary,
         )
+        if changes.rows is not None and self._told is None:
+            self._told = ToldRows(changes.rows)
+            every = self._told.all()
+            update = msgspec.structs.replace(update, seq=every.seq, rows=every.rows)
+        elif changes.rows is not None and self._told is not None:
+            update = msgspec.structs.replace(update, changes=self._told.tell(changes.rows))
         self._comm.send(cast("dict[str, Any]", msgspec.to_builtins(update)))
+
+    def all_rows(self) -> AllRows:
+        """Everything that this panel has been told, for one that missed some of it."""
+        if self._told is None:
+            raise InvalidCommandError("no rows were sent yet", hint="They come in a moment.")
+        return self._told.all()
 
 
 def _open_events(comm: BaseComm, message: Mapping[str, Any]) -> None:
@@ -74,11 +90,14 @@ def _open_events(comm: BaseComm, message: Mapping[str, Any]) -> None:
         forget()
 
     comm.on_close(closed)
+    with _lock:
+        _views[comm] = view
     publisher.attach(view)
 
 
 def _open_rpc(comm: BaseComm, message: Mapping[str, Any]) -> None:
-    handler = MessageHandler(_manager)
+    client = _client(message)
+    handler = MessageHandler(_manager, rows=lambda: _rows_told(client))
     keep_own_thread(comm)
     forget = _replace(comm, message)
 
@@ -92,9 +111,7 @@ def _open_rpc(comm: BaseComm, message: Mapping[str, Any]) -> None:
 
 def _replace(comm: BaseComm, message: Mapping[str, Any]) -> Any:
     """Close the comm that the same panel left open, as after a crash; returns what forgets this one."""
-    data: object = message["content"].get("data")
-    client: object = cast("dict[str, Any]", data).get("client") if isinstance(data, dict) else None
-    key = (comm.target_name, client if isinstance(client, str) and client else comm.comm_id)
+    key = (comm.target_name, _client(message) or comm.comm_id)
     with _lock:
         former = _open.get(key)
         _open[key] = comm
@@ -109,6 +126,23 @@ def _replace(comm: BaseComm, message: Mapping[str, Any]) -> Any:
                 del _open[key]
 
     return forget
+
+
+def _client(message: Mapping[str, Any]) -> str:
+    """The name under which a panel opens both of its comms, empty where it gives none."""
+    data: object = message["content"].get("data")
+    client: object = cast("dict[str, Any]", data).get("client") if isinstance(data, dict) else None
+    return client if isinstance(client, str) else ""
+
+
+def _rows_told(client: str) -> AllRows:
+    """What the events comm of the same panel has told."""
+    with _lock:
+        comm = _open.get((EVENTS_TARGET, client)) if client else None
+        view = None if comm is None else _views.get(comm)
+    if view is None:
+        raise InvalidCommandError("this panel has no stream of states", hint=f"Open {EVENTS_TARGET} as well.")
+    return view.all_rows()
 
 
 def _manager() -> ModelManager:

@@ -33,11 +33,12 @@ def rows_table(rows: Sequence[Row]) -> Table:
 
 
 def progress_line(row: Row, progress: Progress | None) -> str:
-    """One model in one line: what it is doing, how far it is, or what went wrong."""
+    """One model in one line: what it is doing, how far it is, what came out or what went wrong."""
     if row.error:
         return f"{row.id}: {' — '.join(filter(None, (row.error, row.hint)))}"
     if progress is None or progress.phase == "done":
-        return f"{row.id}: {row.stage}"
+        result = f", {size(row.size)}" if row.stage == "downloaded" and row.size else ""
+        return f"{row.id}: {row.stage}{result}"
     amount = f", {size(progress.done)} of {size(progress.total)}" if progress.total else ""
     return f"{row.id}: {row.stage}, {progress.percent:.0f} %{amount}"
 

@@ -16,7 +16,7 @@ import msgspec
 
 from ..errors import InvalidCommandError
 from .lengths import TEXT, cut
-from .protocol import Command, Reply
+from .protocol import AllRows, Command, Reply
 from .refusals import describe
 from .scope import Later, Limit, Scope
 from .view_commands import COMMANDS, ViewCommand
@@ -45,10 +45,17 @@ class MessageHandler:
 
     Args:
         model_ids: The only models that this view may command, or a test of an id; None for all.
+        rows: Gives all rows of this view, for one that missed changes.
     """
 
-    def __init__(self, manager: Callable[[], ModelManager], *, model_ids: Limit = None) -> None:
-        self._scope = Scope(manager, model_ids)
+    def __init__(
+        self,
+        manager: Callable[[], ModelManager],
+        *,
+        model_ids: Limit = None,
+        rows: Callable[[], AllRows] | None = None,
+    ) -> None:
+        self._scope = Scope(manager, model_ids, rows)
         self._lock = threading.Lock()
         self._pending = dict.fromkeys(MAX_PENDING, 0)
         self.refused = 0

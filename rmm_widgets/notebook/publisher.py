@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ import msgspec
 
 from ..errors import ManagerClosedError
 from .protocol import Progress, Row, Summary
-from .rows import Snapshot
+from .snapshots import Snapshot
 
 __all__ = ["Changes", "Publisher", "Source", "View", "changes", "everything"]
 
@@ -29,15 +30,14 @@ INTERVAL = 0.1
 IDLE = 1.0
 """Seconds after which a source that says nothing is asked whether it is closed."""
 
-MANY_ROWS = 500
-MANY_ROWS_INTERVAL = 0.5
-"""Seconds between two sendings of more rows than MANY_ROWS: they are large and travel whole."""
-
 _log = logging.getLogger("rmm_widgets")
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts that a view has not seen yet; None stands for a part that did not change."""
+    """The parts that a view has not seen yet; None stands for a part that did not change.
+
+    Each part is whole. Which of its rows a view knows already is for the view to find (`row_changes`).
+    """
 
     revision: int
     rows: Mapping[str, Row] | None = None
@@ -49,14 +49,17 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class View(Protocol):
-    """Something that shows a manager. Both methods are called on the publisher's thread."""
+    """Something that shows a manager. Both methods are called on the publisher's thread.
 
-    def select(self, snapshot: Snapshot) -> Snapshot:
+    One with an attribute `pace` is called that many seconds after the last time at the earliest.
+    """
+
+    def select(self, snapshot: Snapshot, /) -> Snapshot:
         """The part of the snapshot that this view shows."""
         ...
 
     def publish(self, changes: Changes) -> None:
-        """Send the changes; called only when there are any."""
+        """Send the changes; called only when there are any, or after `Publisher.ask`."""
         ...
 
 
@@ -72,7 +75,7 @@ def changes(seen: Snapshot | None, now: Snapshot) -> Changes:
         return everything(now)
     summary_changed = msgspec.structs.replace(now.summary, revision=seen.summary.revision) != seen.summary
     # Dicts compare without their order, which is the order of the rows on the screen.
-    rows_changed = now.rows != seen.rows or list(now.rows) != list(seen.rows)
+    rows_changed = now.rows is not seen.rows and (now.rows != seen.rows or list(now.rows) != list(seen.rows))
     return Changes(
         revision=revision,
         rows=now.rows if rows_changed else None,
@@ -84,30 +87,27 @@ def changes(seen: Snapshot | None, now: Snapshot) -> Changes:
 class _Audience:
     """One view and what it has been sent. Used by the publisher's thread only."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, seen: Snapshot | None) -> None:
         self.view = view
-        self._seen: Snapshot | None = None
-        self._rows_sent = float("-inf")
+        self.asked = False
+        """The view wants to be called although nothing may have changed."""
+        self._seen = seen
+        self._pace: float = getattr(view, "pace", 0.0)
+        self._told_at = float("-inf")
 
-    def tell(self, snapshot: Snapshot, now: float) -> bool:
-        """Send what is new; False when some of it has to wait for a later moment."""
+    def tell(self, snapshot: Snapshot, now: float) -> float:
+        """Send what is new; returns the seconds after which there is more to send."""
         selected = self.view.select(snapshot)
         new = changes(self._seen, selected)
-        if not new:
-            return True
-        wait = new.rows is not None and self._too_soon(new.rows, now)
-        if wait:
-            new = msgspec.structs.replace(new, rows=None)
-            selected = msgspec.structs.replace(selected, rows=self._seen.rows if self._seen else {})
-        if new.rows is not None:
-            self._rows_sent = now
-        if new:
-            self.view.publish(new)
+        if not new and not self.asked:
+            return math.inf
+        wait = self._told_at + self._pace - now
+        if wait > 0 and not snapshot.last:
+            return wait
+        self._told_at, self.asked = now, False
+        self.view.publish(new)
         self._seen = selected
-        return not wait
-
-    def _too_soon(self, rows: Mapping[str, Row], now: float) -> bool:
-        return len(rows) > MANY_ROWS and now - self._rows_sent < MANY_ROWS_INTERVAL
+        return math.inf
 
 
 class Source(Protocol):
@@ -137,10 +137,14 @@ class Publisher:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def attach(self, view: View) -> None:
-        """Tell this view everything soon, and then whatever changes. Attaching twice starts over."""
+    def attach(self, view: View, seen: Snapshot | None = None) -> None:
+        """Tell this view everything soon, and then whatever changes. Attaching twice starts over.
+
+        Args:
+            seen: What the view shows already: it is told what has changed since.
+        """
         with self._lock:
-            self._audiences[id(view)] = _Audience(view)
+            self._audiences[id(view)] = _Audience(view, seen)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="rmm-publisher", daemon=True)
                 self._thread.start()
@@ -150,6 +154,14 @@ class Publisher:
         """Tell this view nothing more; returns at once, an update under way may still arrive."""
         with self._lock:
             self._audiences.pop(id(view), None)
+        self._wake.set()
+
+    def ask(self, view: View) -> None:
+        """Call the view's `publish` soon, even without changes; nothing where it is not attached."""
+        with self._lock:
+            audience = self._audiences.get(id(view))
+            if audience is not None:
+                audience.asked = True
         self._wake.set()
 
     def close(self, timeout: float = 2.0) -> None:
@@ -171,15 +183,16 @@ class Publisher:
         unsubscribe: Callable[[], None] | None = None
         try:
             unsubscribe = self._source.subscribe(self._wake.set)
+            due = math.inf
             while not self._is_over():
-                while not (self._wake.wait(IDLE) or self._source.closed):
-                    pass
+                self._wait_for_news(due)
                 # Cleared before the snapshot is taken: a change during it wakes the next round.
                 self._wake.clear()
                 started = time.monotonic()
-                if not self._tell_all():
-                    self._wake.set()
-                self._rest(INTERVAL - (time.monotonic() - started))
+                due = started + self._tell_all()
+                took = time.monotonic() - started
+                # Where the work itself takes long, half of the time stays for the kernel's own.
+                self._rest(max(INTERVAL - took, took))
         except ManagerClosedError:
             self._forget_all()
             self._is_over()
@@ -188,6 +201,12 @@ class Publisher:
                 with contextlib.suppress(ManagerClosedError):
                     unsubscribe()
             atexit.unregister(self.close)
+
+    def _wait_for_news(self, due: float) -> None:
+        """Wait until something changed, or the source was closed, or it is `due`."""
+        while time.monotonic() < due:
+            if self._wake.wait(min(IDLE, max(0.0, due - time.monotonic()))) or self._source.closed:
+                return
 
     def _is_over(self) -> bool:
         """Ends the thread when nobody listens; under the lock, so that `attach` starts a new one."""
@@ -206,26 +225,26 @@ class Publisher:
         if seconds > 0 and self._audiences:
             time.sleep(seconds)
 
-    def _tell_all(self) -> bool:
-        """Tell every view; False when one of them has to hear more later."""
+    def _tell_all(self) -> float:
+        """Tell every view; returns the seconds after which one of them has to hear more."""
         with self._lock:
             audiences = list(self._audiences.values())
         if not audiences:
-            return True
+            return math.inf
         try:
             snapshot = self._source.take()
         except ManagerClosedError:
             raise
         except Exception:  # noqa: BLE001 - a bug elsewhere must not end the thread for good
             _log.warning("the views could not be updated; the next change tries again", exc_info=True)
-            return True
-        complete = True
+            return math.inf
+        due = math.inf
         for audience in audiences:
             try:
-                complete = audience.tell(snapshot, time.monotonic()) and complete
+                due = min(due, audience.tell(snapshot, time.monotonic()))
             except Exception:  # noqa: BLE001 - one broken view must not stop the others
                 _log.warning("a view could not be updated and is left alone", exc_info=True)
                 self.detach(audience.view)
         if snapshot.last:
             self._forget_all()
-        return complete
+        return due

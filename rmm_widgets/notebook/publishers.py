@@ -13,12 +13,12 @@ import msgspec
 from .. import __version__
 from ..errors import ManagerClosedError
 from .publisher import INTERVAL, Publisher
-from .rows import Snapshot, take_snapshot
+from .snapshots import Snapshot, Snapshots
 
 if TYPE_CHECKING:
     from ..manager import ModelManager
 
-__all__ = ["publisher_of"]
+__all__ = ["publisher_of", "snapshot_of"]
 
 CLOSING = 15.0
 """Seconds that a manager being closed gets to come to rest."""
@@ -26,6 +26,7 @@ CLOSING = 15.0
 _AT_REST = frozenset({"registered", "paused", "downloaded", "error"})
 
 _publishers: WeakKeyDictionary[ModelManager, Publisher] = WeakKeyDictionary()
+_snapshots: WeakKeyDictionary[ModelManager, Snapshots] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -36,6 +37,13 @@ def publisher_of(manager: ModelManager) -> Publisher:
         if publisher is None:
             publisher = _publishers[manager] = Publisher(_ManagerSource(manager))
         return publisher
+
+
+def snapshot_of(manager: ModelManager) -> Snapshot:
+    """What the manager's views show now."""
+    with _lock:
+        snapshots = _snapshots.setdefault(manager, Snapshots())
+    return snapshots.take(manager.picture, manager.memory_budget, __version__)
 
 
 class _ManagerSource:
@@ -51,7 +59,7 @@ class _ManagerSource:
 
     def take(self) -> Snapshot:
         manager = self._alive()
-        return _last_snapshot(manager) if manager.closed else take_snapshot(manager, __version__)
+        return _last_snapshot(manager) if manager.closed else snapshot_of(manager)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         return self._alive().subscribe(callback)
@@ -67,7 +75,7 @@ def _last_snapshot(manager: ModelManager) -> Snapshot:
     """What a manager shows in the end: it says that it is closed before everything has come to rest."""
     deadline = time.monotonic() + CLOSING
     while True:
-        snapshot = take_snapshot(manager, __version__)
+        snapshot = snapshot_of(manager)
         if time.monotonic() > deadline or all(row.stage in _AT_REST for row in snapshot.rows.values()):
             return msgspec.structs.replace(snapshot, last=True)
         time.sleep(INTERVAL)

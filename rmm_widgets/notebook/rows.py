@@ -1,29 +1,28 @@
-"""From the manager's records to what views show: rows, progress, the head line, the fitting buttons.
+"""From one model's record to what views show of it: its row, its progress, the fitting buttons.
 
-Pure. When and to whom it is sent is decided in `publisher`.
+Pure. All models at one moment are in `snapshots`; when and to whom they are sent is decided in `publisher`.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from ..types import ModelDownloadProgress
-from ..workers.capacity import kept_back, read_ram
-from .lengths import CARD, NAME, TEXT, cut
-from .protocol import Action, Fix, Progress, Row, Summary
+from .lengths import NAME, cut
+from .protocol import Action, Fix, Progress, Row
 
 if TYPE_CHECKING:
-    from ..manager import ModelManager
     from ..runtime.entry import ModelDescription
 
-__all__ = ["Snapshot", "actions", "fix", "only", "progress", "row", "summary", "take_snapshot"]
+__all__ = ["actions", "fix", "moving", "progress", "row"]
+
+_SHORT, _LONG = 80, 500
+"""Characters of a description and of a sentence that travel: rows are saved with the notebook."""
 
 _TRANSFERS = frozenset({"queued", "resolving", "downloading", "verifying", "paused", "cancelling", "partial"})
-"""Stages whose progress is shown; the last numbers of what has ended are not news."""
+"""Stages whose progress is shown."""
 
 _AGAIN: tuple[Action, ...] = ("download", "discard")
 """What fits where a download has failed or was cancelled and some of it is on disk; one that was cut off resumes."""
@@ -57,32 +56,6 @@ _FIXES: Mapping[str, Fix] = {
 """By the error's class; asking again is all that helps against the others."""
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything views show, at one moment. Rows and progress are by model id; `last` if nothing will follow."""
-
-    rows: Mapping[str, Row]
-    progress: Mapping[str, Progress]
-    summary: Summary
-    last: bool = False
-
-
-def take_snapshot(manager: ModelManager, version: str) -> Snapshot:
-    """What the manager's views should show now; also of a manager that is closed."""
-    # The revision is read first: a change in between makes it too old, never too new.
-    revision = manager.get_state().revision
-    models = manager.describe_all()
-    places = {each.model_id: each.position for each in manager.get_download_queue()}
-    return Snapshot(
-        rows={each.info.model_id: row(each) for each in models},
-        progress={
-            each.info.model_id: progress(each.progress, places.get(each.info.model_id, 0))
-            for each in models
-            if each.progress is not None and (each.stage_word in _TRANSFERS or each.partial_bytes)
-        },
-        summary=summary(manager, revision, version),
-    )
-
-
 def row(description: ModelDescription) -> Row:
     """One model of the table."""
     info = description.info
@@ -90,14 +63,14 @@ def row(description: ModelDescription) -> Row:
         id=info.model_id,
         type=info.model_type,
         repo=info.repo_id,
-        description=cut(info.description, CARD),
+        description=cut(info.description, _SHORT),
         size=description.size_on_disk or info.total_size_estimate,
         status=description.status,
         stage=description.stage_word,
         health=description.health,
-        health_reason=cut(description.health_reason, TEXT),
-        error=cut(description.error, TEXT),
-        hint=cut(description.hint, TEXT),
+        health_reason=_sentence(description.health_reason),
+        error=_sentence(description.error),
+        hint=_sentence(description.hint),
         fix=fix(description),
         memory=description.memory_bytes,
         device=description.device,
@@ -131,6 +104,12 @@ def fix(description: ModelDescription) -> Fix:
     return _FIXES.get(description.error_type, "retry")
 
 
+def moving(description: ModelDescription) -> ModelDownloadProgress | None:
+    """The download that is shown of it; the last numbers of what has ended are not news."""
+    shown = description.stage_word in _TRANSFERS or description.partial_bytes
+    return description.progress if shown else None
+
+
 def progress(record: ModelDownloadProgress, place: int = 0) -> Progress:
     """How far a download is, in the few numbers a bar needs."""
     return Progress(
@@ -148,36 +127,9 @@ def progress(record: ModelDownloadProgress, place: int = 0) -> Progress:
     )
 
 
-def summary(manager: ModelManager, revision: int, version: str) -> Summary:
-    """The head line."""
-    statistics = manager.get_statistics()
-    moving = manager.get_all_download_progress().values()
-    return Summary(
-        version=version,
-        revision=revision,
-        models=statistics.total_models,
-        downloaded=statistics.downloaded_models,
-        loaded=statistics.loaded_models,
-        downloads=statistics.active_downloads,
-        queued=statistics.queued_downloads + statistics.queued_loads,
-        memory=statistics.total_memory_usage,
-        budget=manager.memory_budget or _machine_budget(),
-        rate=round(sum(each.bytes_per_second for each in moving if each.phase == "downloading")),
-    )
+def _sentence(text: str) -> str:
+    """What may be saved with a notebook that is passed on: short, and without the name of the user's folder."""
+    return cut(text.replace(_HOME, "~"), _LONG) if text else text
 
 
-@functools.cache
-def _machine_budget() -> int:
-    """Bytes that models may take where the user set no limit."""
-    ram = read_ram()
-    return ram.total - kept_back(ram)
-
-
-def only(snapshot: Snapshot, model_ids: Iterable[str]) -> Snapshot:
-    """The snapshot of some models only, in the order given; the head line stays."""
-    chosen = list(model_ids)
-    return Snapshot(
-        rows={id_: snapshot.rows[id_] for id_ in chosen if id_ in snapshot.rows},
-        progress={id_: snapshot.progress[id_] for id_ in chosen if id_ in snapshot.progress},
-        summary=snapshot.summary,
-    )
+_HOME = str(Path.home())

@@ -13,6 +13,7 @@ from .lengths import NAME, cut
 
 if TYPE_CHECKING:
     from ..manager import ModelManager
+    from .protocol import AllRows
 
 __all__ = ["Later", "Limit", "Scope"]
 
@@ -23,8 +24,14 @@ Limit = Callable[[str], bool] | Collection[str] | None
 class Scope:
     """The manager that a view belongs to, and which of its models the view may command."""
 
-    def __init__(self, manager: Callable[[], ModelManager], limit: Limit = None) -> None:
+    def __init__(
+        self,
+        manager: Callable[[], ModelManager],
+        limit: Limit = None,
+        rows: Callable[[], AllRows] | None = None,
+    ) -> None:
         self._manager = manager
+        self._rows = rows
         self._shows = limit if limit is None or callable(limit) else frozenset(limit).__contains__
 
     @property
@@ -36,6 +43,16 @@ class Scope:
     def limited(self) -> bool:
         """Whether the view is of some models only."""
         return self._shows is not None
+
+    def rows(self) -> AllRows:
+        """All rows of the view, for one that missed changes.
+
+        Raises:
+            InvalidCommandError: It has none.
+        """
+        if self._rows is None:
+            raise InvalidCommandError("this view has no rows", hint="Ask the view that shows them.")
+        return self._rows()
 
     def shows(self, model_id: str) -> bool:
         """Whether the view may command this model."""

@@ -22,7 +22,7 @@ from . import details as records
 from . import settings_schema
 from .arguments import Configuration, Model, Models, Nothing, OneOrMany, Query, Removal, Repository
 from .lengths import NAME, TEXT, cut
-from .protocol import PROTOCOL_VERSION, Configured, Hello, Many, SearchResult
+from .protocol import PROTOCOL_VERSION, AllRows, Configured, Hello, Many, SearchResult
 from .refusals import describe
 from .removals import prune, removal, remove
 from .scope import Later, Scope
@@ -47,6 +47,10 @@ _LOOKED_AT = 2000
 
 def _hello(_scope: Scope, _arguments: Nothing) -> Hello:
     return Hello(version=__version__, protocol=PROTOCOL_VERSION)
+
+
+def _rows(scope: Scope, _arguments: Nothing) -> AllRows:
+    return scope.rows()
 
 
 # What begins something, for one model or several
@@ -229,6 +233,7 @@ class ViewCommand(msgspec.Struct, frozen=True):
 COMMANDS: Mapping[str, ViewCommand] = {
     "hello": ViewCommand(Nothing, _hello),
     "ping": ViewCommand(Nothing, _hello),
+    "rows": ViewCommand(Nothing, _rows),
     "log": ViewCommand(Nothing, _log),
     **{
         name: ViewCommand(OneOrMany, _begin(name))

@@ -1,162 +1,75 @@
-"""The widgets: anywidget models that show a manager and pass its views' commands on.
+"""The widgets: what each shows, and which part of it is the user's choice.
 
-The kernel owns every trait; a front end that writes one is overruled. A widget is written to by
-its publisher and read by message handlers in other threads, so one lock covers both. Import this
-module only where widgets are wanted: it brings ipywidgets with it.
+Import this module only where widgets are wanted: it brings ipywidgets with it.
 """
 # ipywidgets has no annotations.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
 
-import threading
+import difflib
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import anywidget
-import msgspec
 import traitlets
 
-from .. import __version__
-from ..commands.parse import check_model
 from ..commands.render import SHOWN_ROWS
+from ..manager_reading import check_model_type
 from ..runtime.job import Job
+from ..types import ModelType
 from . import fallback
-from .bundles import read_bundle
-from .comms import keep_own_thread
-from .messages import MessageHandler
+from .manager_widget import ManagerWidget
 from .protocol import Progress, Row
-from .publisher import Changes, Publisher, everything
-from .publishers import publisher_of
-from .rows import Snapshot, only, take_snapshot
+from .publisher import Changes
 
 if TYPE_CHECKING:
     from ..manager import ModelManager
 
-__all__ = ["DownloadProgress", "HealthBadge", "ManagerWidget", "ModelManagerPanel"]
+__all__ = ["COLUMNS", "DownloadProgress", "HealthBadge", "ManagerWidget", "ModelManagerPanel", "RegistryTable"]
+
+COLUMNS = ("type", "size", "status", "health", "memory", "repo", "actions")
+"""What a table can show of a model besides its id."""
+
+_log = logging.getLogger("rmm_widgets")
 
 
-class ManagerWidget(anywidget.AnyWidget):
-    """What the widgets have in common: the kernel's state in traits, commands as messages."""
+class _SelectingWidget(ManagerWidget):
+    """A widget in which models can be selected."""
 
-    _bundle: ClassVar[str]
-    _shows_summary: ClassVar[bool] = False
+    _of_the_user = frozenset({"selected"})
 
-    _esm = traitlets.Unicode().tag(sync=True)
-    _css = traitlets.Unicode().tag(sync=True)
-    _rows = traitlets.List().tag(sync=True)
-    _progress = traitlets.Dict().tag(sync=True)
-    _summary = traitlets.Dict().tag(sync=True)
-    _model_ids = traitlets.List(default_value=None, allow_none=True).tag(sync=True)
+    selected = traitlets.List().tag(sync=True)
+    """The ids of the selected models: the user's choice, in the browser or in Python. Observers are called in
+    whichever thread it was changed."""
 
-    _publisher: Publisher | None = None
-
-    def __init__(self, manager: ModelManager | None, model_ids: Collection[str] | None) -> None:
-        manager = manager if manager is not None else _default_manager()
-        self._lock = threading.RLock()
-        self._overwritten: set[str] = set()
-        self._chosen = None if model_ids is None else _checked(model_ids, manager)
-        self._messages = MessageHandler(lambda: manager, model_ids=self._chosen)
-        snapshot = self.select(take_snapshot(manager, __version__))
-        super().__init__(_model_ids=self._chosen, **self._traits_of(everything(snapshot)))
-        keep_own_thread(self.comm)
-        self._publisher = publisher_of(manager)
-        self._publisher.attach(self)
-
-    @traitlets.default("_esm")
-    def _default_esm(self) -> str:
-        return read_bundle(self._bundle)
-
-    @traitlets.default("_css")
-    def _default_css(self) -> str:
-        return read_bundle("rmm.css")
-
-    @property
-    def refused_messages(self) -> int:
-        """Messages from the front end that were refused so far."""
-        return self._messages.refused
-
-    def select(self, snapshot: Snapshot) -> Snapshot:
-        """The part of the manager's state that this widget shows."""
-        return snapshot if self._chosen is None else only(snapshot, self._chosen)
+    @traitlets.validate("selected")
+    def _check_selected(self, proposal: Mapping[str, Any]) -> list[str]:
+        ids: list[object] = proposal["value"]
+        if len(ids) > len(self._told):
+            raise traitlets.TraitError(f"{len(ids)} models cannot be selected of {len(self._told)}")
+        for model_id in ids:
+            if not isinstance(model_id, str) or model_id not in self._told:
+                raise traitlets.TraitError(f"{str(model_id)[:80]!r} is not the id of a model that is shown here")
+        return list(dict.fromkeys(cast("list[str]", ids)))
 
     def publish(self, changes: Changes) -> None:
-        """Send changes to the front end, as one message; called by the publisher."""
-        with self._lock:
-            overwritten, self._overwritten = self._overwritten, set()
-            with self.hold_sync():
-                for name, value in self._traits_of(changes).items():
-                    setattr(self, name, value)
-            if overwritten:
-                self.send_state(sorted(overwritten))
-
-    def _traits_of(self, changes: Changes) -> dict[str, Any]:
-        traits: dict[str, Any] = {}
-        if changes.rows is not None:
-            traits["_rows"] = msgspec.to_builtins(list(changes.rows.values()))
-        if changes.progress is not None:
-            traits["_progress"] = msgspec.to_builtins(changes.progress)
-        if changes.summary is not None and self._shows_summary:
-            traits["_summary"] = msgspec.to_builtins(changes.summary)
-        return traits
-
-    def set_state(self, sync_data: Mapping[str, object]) -> None:
-        """Overrule a front end that writes: no trait changes, and the true values are sent again soon."""
-        with self._lock:
-            self._overwritten.update(name for name in sync_data if name in self.keys)
-        if self._publisher is not None and self.comm is not None:
-            self._publisher.attach(self)
-
-    def _handle_msg(self, msg: Mapping[str, Any]) -> None:
-        """Every message from the front end; whatever it holds, nothing is raised."""
-        data: object = msg["content"].get("data")
-        request = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
-        method = request.get("method")
-        if method == "request_state":
-            with self._lock:
-                self.send_state()
-        elif method == "update" and isinstance(request.get("state"), dict):
-            self.set_state(request["state"])
-        else:
-            self._messages.handle(request.get("content"), msg.get("buffers") or (), reply=self.send)
-
-    def close(self) -> None:
-        """Close the comm; views disappear and nothing is sent any more."""
-        if self._publisher is not None:
-            self._publisher.detach(self)
-        super().close()
-
-    def _shown(self) -> tuple[list[Row], dict[str, Progress]]:
-        with self._lock:
-            rows, progress = self._rows, self._progress
-        return msgspec.convert(rows, list[Row]), msgspec.convert(progress, dict[str, Progress])
-
-    def _static(self) -> dict[str, str]:
-        """What is shown where the widget cannot be."""
-        rows, _ = self._shown()
-        return fallback.bundle(fallback.rows_table(rows))
-
-    def _repr_mimebundle_(self, **_options: object) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return {
-            "application/vnd.jupyter.widget-view+json": {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": self.model_id,
-            },
-            **self._static(),
-        }
-
-    def __repr__(self) -> str:
-        shown = "" if self._chosen is None else f"model_ids={self._chosen!r}"
-        return f"{type(self).__name__}({shown})"
+        """Send changes to the front end; a model that is not shown any more is not selected either."""
+        super().publish(changes)
+        if changes.rows is not None and any(model_id not in changes.rows for model_id in self.selected):
+            try:
+                self.selected = [model_id for model_id in self.selected if model_id in changes.rows]
+            except Exception:  # noqa: BLE001 - of an observer, which must not end the updates
+                _log.warning("an observer of 'selected' raised", exc_info=True)
 
 
-class ModelManagerPanel(ManagerWidget):
-    """The whole manager: search, table, progress, health and log.
+class ModelManagerPanel(_SelectingWidget):
+    """The whole manager: search, table, progress, health and log. `selected` holds the ids of the selected models.
 
     Args:
         manager: The manager to show; by default the kernel's own.
         model_ids: Show these models only.
+        options: `layout` and what else ipywidgets offers for every widget.
 
     Raises:
         ModelNotRegisteredError: One of `model_ids` is unknown.
@@ -166,8 +79,56 @@ class ModelManagerPanel(ManagerWidget):
     _bundle = "panel.js"
     _shows_summary = True
 
-    def __init__(self, manager: ModelManager | None = None, *, model_ids: Collection[str] | None = None) -> None:
-        super().__init__(manager, model_ids)
+    def __init__(
+        self, manager: ModelManager | None = None, *, model_ids: Collection[str] | None = None, **options: Any
+    ) -> None:
+        super().__init__(manager, model_ids, options)
+
+
+class RegistryTable(_SelectingWidget):
+    """The table of models, without what surrounds it in the panel. `selected` holds the ids of the selected models.
+
+    Args:
+        manager: The manager to show; by default the kernel's own.
+        model_ids: Show these models only.
+        types: Show models of these types only.
+        columns: What to show besides the id, of "type", "size", "status", "health", "memory", "repo" and "actions".
+        options: `layout` and what else ipywidgets offers for every widget.
+
+    Raises:
+        ModelNotRegisteredError: One of `model_ids` is unknown.
+        InvalidModelInfoError: One of `types` is unknown.
+        ValueError: One of `columns` is unknown.
+        FrontEndNotBuiltError: A source checkout whose front end was not built.
+    """
+
+    _bundle = "table.js"
+
+    _columns = traitlets.List(default_value=None, allow_none=True).tag(sync=True)
+    _types = traitlets.List(default_value=None, allow_none=True).tag(sync=True)
+
+    def __init__(
+        self,
+        manager: ModelManager | None = None,
+        *,
+        model_ids: Collection[str] | None = None,
+        types: Collection[ModelType | str] | None = None,
+        columns: Sequence[str] | None = None,
+        **options: Any,
+    ) -> None:
+        wanted = None if types is None else frozenset(_checked_types(types))
+        super().__init__(
+            manager,
+            model_ids,
+            options,
+            limit=None if wanted is None else lambda row: row.type in wanted,
+            _types=None if wanted is None else sorted(each.value for each in wanted),
+            _columns=None if columns is None else _checked_columns(columns),
+        )
+
+    def __repr__(self) -> str:
+        shown = {"model_ids": self._chosen, "types": self._types, "columns": self._columns}
+        return f"RegistryTable({', '.join(f'{k}={v!r}' for k, v in shown.items() if v is not None)})"
 
 
 class DownloadProgress(ManagerWidget):
@@ -177,6 +138,7 @@ class DownloadProgress(ManagerWidget):
         source: A manager, for all its models; or a job or several, for theirs. By default the kernel's manager.
         manager: The manager to show; by default that of the first job, else the kernel's own.
         model_ids: Show these models only; not together with jobs.
+        options: `layout` and what else ipywidgets offers for every widget.
 
     Raises:
         ModelNotRegisteredError: One of the models is unknown.
@@ -184,6 +146,7 @@ class DownloadProgress(ManagerWidget):
     """
 
     _bundle = "progress.js"
+    _twin_shows_progress = True
 
     def __init__(
         self,
@@ -191,23 +154,26 @@ class DownloadProgress(ManagerWidget):
         *,
         manager: ModelManager | None = None,
         model_ids: Collection[str] | None = None,
+        **options: Any,
     ) -> None:
         jobs = _jobs_of(source)
         if jobs is None:
             owner = cast("ModelManager | None", source)
             if owner is not None and manager is not None:
                 raise TypeError("give the manager once")
-            super().__init__(owner or manager, model_ids)
+            super().__init__(owner or manager, model_ids, options)
             return
         if model_ids is not None:
             raise TypeError("give jobs or model_ids, not both")
         owner = manager or (jobs[0].owner if jobs else None)
-        super().__init__(owner, list(dict.fromkeys(job.model_id for job in jobs if job.model_id)))
+        super().__init__(owner, list(dict.fromkeys(job.model_id for job in jobs if job.model_id)), options)
 
-    def _static(self) -> dict[str, str]:
-        rows, progress = self._shown()
+    def _static_html(self, rows: Sequence[Row], progress: Mapping[str, Progress]) -> str:
+        return fallback.progress_html(rows, progress)
+
+    def _static_text(self, rows: Sequence[Row], progress: Mapping[str, Progress]) -> str:
         lines = [fallback.progress_line(row, progress.get(row.id)) for row in rows[:SHOWN_ROWS]]
-        return {"text/plain": "\n".join(lines) or "No downloads.", "text/html": fallback.progress_html(rows, progress)}
+        return "\n".join(lines) or "No downloads."
 
 
 class HealthBadge(ManagerWidget):
@@ -216,6 +182,7 @@ class HealthBadge(ManagerWidget):
     Args:
         manager: The manager to show; by default the kernel's own.
         model_id: Show this model only.
+        options: `layout` and what else ipywidgets offers for every widget.
 
     Raises:
         ModelNotRegisteredError: `model_id` is unknown.
@@ -224,23 +191,25 @@ class HealthBadge(ManagerWidget):
 
     _bundle = "badge.js"
 
-    def __init__(self, manager: ModelManager | None = None, model_id: str | None = None) -> None:
-        super().__init__(manager, None if model_id is None else [model_id])
+    def __init__(self, manager: ModelManager | None = None, model_id: str | None = None, **options: Any) -> None:
+        super().__init__(manager, None if model_id is None else [model_id], options)
 
 
-def _default_manager() -> ModelManager:
-    from ..default_manager import get_manager
+def _checked_types(types: Collection[ModelType | str]) -> list[ModelType]:
+    if isinstance(types, str):
+        raise TypeError("types must be a sequence of model types, not one string")
+    return [each for each in map(check_model_type, types) if each is not None]
 
-    return get_manager()
 
-
-def _checked(model_ids: Collection[str], manager: ModelManager) -> list[str]:
-    if isinstance(model_ids, str):
-        raise TypeError("model_ids must be a sequence of ids, not one string")
-    known = manager.get_all_models()
-    for model_id in model_ids:
-        check_model(model_id, known)
-    return list(model_ids)
+def _checked_columns(columns: Sequence[str]) -> list[str]:
+    if isinstance(columns, str):
+        raise TypeError("columns must be a sequence of names, not one string")
+    for name in columns:
+        if name not in COLUMNS:
+            near = difflib.get_close_matches(str(name), COLUMNS, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COLUMNS)}"
+            raise ValueError(f"there is no column {name!r}; {hint}")
+    return list(columns)
 
 
 def _jobs_of(source: object) -> Sequence[Job[Any]] | None:

@@ -22,7 +22,7 @@ from rmm_widgets.demo.server import DemoHub
 from rmm_widgets.downloads.fetcher.partial import SAVE_EVERY
 from rmm_widgets.errors import DownloadCancelledError, DownloadError, ModelNotAvailableError, ModelNotRegisteredError
 from rmm_widgets.manager import ModelManager
-from rmm_widgets.notebook.rows import take_snapshot
+from rmm_widgets.notebook.snapshots import take_snapshot
 from rmm_widgets.types import ModelStatus
 
 from ..downloads.fetching import MIB, content, unfinished, wait_until

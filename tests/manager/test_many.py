@@ -20,7 +20,7 @@ import pytest
 
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.notebook.publisher import changes
-from rmm_widgets.notebook.rows import take_snapshot
+from rmm_widgets.notebook.snapshots import take_snapshot
 from rmm_widgets.registry.records import StoredModel
 from rmm_widgets.registry.store import RegistryStore
 from rmm_widgets.types import ModelStatus

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,32 @@ from rmm_widgets.notebook import bundles
 from ..commands.custom import Echo, info
 
 LONG = 30.0
+
+
+class ShownRows:
+    """The rows as a front end keeps them: everything once, then changes, none of them missing."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self._rows: dict[str, dict[str, Any]] = {}
+
+    def take_all(self, seq: int, rows: Sequence[dict[str, Any]]) -> None:
+        self.seq, self._rows = seq, {row["id"]: row for row in rows}
+
+    def take(self, changes: dict[str, Any]) -> None:
+        if changes["seq"] <= self.seq:
+            return
+        assert changes["seq"] == self.seq + 1, "changes were lost"
+        self.seq = changes["seq"]
+        for row in changes["changed"]:
+            self._rows[row["id"]] = row
+        for model_id in changes["removed"]:
+            del self._rows[model_id]
+        if changes["order"] is not None:
+            self._rows = {model_id: self._rows[model_id] for model_id in changes["order"]}
+
+    def rows(self) -> list[dict[str, Any]]:
+        return list(self._rows.values())
 
 
 class RecordingComm(comm.base_comm.BaseComm):
@@ -50,6 +76,11 @@ class RecordingComm(comm.base_comm.BaseComm):
         with self.news:
             assert self.news.wait_for(lambda: condition(self.sent), LONG), self.sent[-3:]
 
+    @property
+    def answered(self) -> int:
+        """How many answers were sent so far."""
+        return len(self._replies)
+
     def replies(self) -> list[dict[str, Any]]:
         """The answers sent so far."""
         return list(self._replies)
@@ -57,8 +88,15 @@ class RecordingComm(comm.base_comm.BaseComm):
     def state(self) -> dict[str, Any]:
         """What a front end would hold after everything sent: the opening state and all updates."""
         state: dict[str, Any] = {}
+        rows = ShownRows()
         for each in list(self.sent):
-            state.update((each["data"] or {}).get("state", {}))
+            news = (each["data"] or {}).get("state", {})
+            state.update(news)
+            if "_rows" in news:
+                rows.take_all(news["_rows_seq"], news["_rows"])
+            if news.get("_changes"):
+                rows.take(news["_changes"])
+        state["_rows"], state["_rows_seq"] = rows.rows(), rows.seq
         return json.loads(json.dumps(state))
 
 
@@ -82,7 +120,7 @@ def front_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder with stand-ins for the built files: what is in them is the browser's business."""
     folder = tmp_path / "static"
     folder.mkdir()
-    for name in ("panel.js", "progress.js", "badge.js", "rmm.css"):
+    for name in ("panel.js", "progress.js", "badge.js", "table.js", "rmm.css"):
         (folder / name).write_text(f"/* {name} */", encoding="utf-8")
     monkeypatch.setattr(bundles, "STATIC", folder)
     bundles.read_bundle.cache_clear()

@@ -17,7 +17,7 @@ from rmm_widgets.notebook.publishers import publisher_of
 from rmm_widgets.types import ModelStatus
 
 from ..commands.custom import Echo, info
-from .conftest import LONG, RecordingComm
+from .conftest import LONG, RecordingComm, ShownRows
 
 
 class Panel:
@@ -63,7 +63,21 @@ def updates(comm: RecordingComm) -> list[dict[str, Any]]:
 
 def stages(comm: RecordingComm) -> set[str]:
     """Every stage that was pushed so far."""
-    return {row["stage"] for update in updates(comm) for row in update.get("rows", ())}
+    found: set[str] = set()
+    for update in updates(comm):
+        found.update(row["stage"] for row in update.get("rows") or update.get("changes", {}).get("changed", ()))
+    return found
+
+
+def shown(comm: RecordingComm) -> ShownRows:
+    """The rows as a panel shows them after everything that was pushed so far."""
+    rows = ShownRows()
+    for update in updates(comm):
+        if "rows" in update:
+            rows.take_all(update.get("seq", 0), update["rows"])
+        if "changes" in update:
+            rows.take(update["changes"])
+    return rows
 
 
 def ask(comm: RecordingComm, name: str, **args: object) -> dict[str, Any]:
@@ -91,8 +105,24 @@ def test_everything_at_first_then_what_changed(panel: Panel, manager: ModelManag
     events.wait(lambda _sent: len(updates(events)) >= 2)
     last = updates(events)[-1]
     assert last["revision"] > first["revision"]
-    assert [row["id"] for row in last["rows"]] == ["echo", "second"]
+    assert "rows" not in last
+    events.wait(lambda _sent: [row["id"] for row in shown(events).rows()] == ["echo", "second"])
     assert "progress" not in last
+
+
+def test_a_panel_that_missed_changes_asks_for_all_rows(panel: Panel, manager: ModelManager, echo: Echo) -> None:
+    rpc = panel.open(bridge.RPC_TARGET, client="tab")
+    assert ask(rpc, "rows")["error"]["hint"] == "Open rmm.events as well."
+    events = panel.open(bridge.EVENTS_TARGET, client="tab")
+    other = panel.open(bridge.EVENTS_TARGET, client="other tab")
+    for each in (events, other):
+        each.wait(lambda _sent, each=each: bool(updates(each)))
+    manager.load_model("echo").result(LONG)
+    events.wait(lambda _sent: "loaded" in stages(events))
+    answer = ask(rpc, "rows")["value"]
+    assert answer["seq"] == shown(events).seq > 0
+    assert list(answer["rows"]) == shown(events).rows()
+    assert not ask(panel.open(bridge.RPC_TARGET), "rows")["ok"], "one without a name has no stream"
 
 
 def test_commands_are_answered_on_their_own_comm(panel: Panel, manager: ModelManager, echo: Echo) -> None:

@@ -2,96 +2,25 @@
 
 from __future__ import annotations
 
-import queue
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
-from jupyter_client.blocking.client import BlockingKernelClient
-from jupyter_client.manager import KernelManager, start_new_kernel
 
 from rmm_widgets.demo.server import DemoHub
+from rmm_widgets.notebook.protocol import PROTOCOL_VERSION
+
+from .kernels import LONG, VIEW, Kernel, Message, running, settle
 
 pytestmark = pytest.mark.slow
-LONG = 60.0
-
-Message = dict[str, Any]
-VIEW = "application/vnd.jupyter.widget-view+json"
-
-
-class Kernel:
-    """A kernel with the extension loaded."""
-
-    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
-        self.manager = manager
-        self.client = client
-        self.comm_messages: list[Message] = []
-
-    def run(self, code: str) -> list[Message]:
-        """Everything that the cell published; comm messages are also kept."""
-        sent = self.client.execute(code)
-        messages: list[Message] = []
-        while True:
-            message = self.next_message()
-            if message["parent_header"].get("msg_id") != sent:
-                continue
-            messages.append(message)
-            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
-                return messages
-
-    def next_message(self) -> Message:
-        message = self.client.get_iopub_msg(timeout=LONG)
-        if message["msg_type"].startswith("comm_"):
-            self.comm_messages.append(message)
-        return message
-
-    def result(self, code: str) -> Message:
-        """The data of the cell's result."""
-        messages = self.run(code)
-        return next(each["content"]["data"] for each in messages if each["msg_type"] == "execute_result")
-
-    def wait_for(self, condition: Any) -> Message:
-        """The first comm message, kept or to come, that fits."""
-        ends = time.monotonic() + LONG
-        seen = 0
-        while time.monotonic() < ends:
-            for message in self.comm_messages[seen:]:
-                if condition(message["content"]):
-                    return message["content"]
-            seen = len(self.comm_messages)
-            try:
-                self.next_message()
-            except queue.Empty:
-                break
-        raise AssertionError(f"no such message among {len(self.comm_messages)}")
-
-    def send(self, comm_id: str, data: object) -> None:
-        """A comm message from the front end."""
-        self.client.shell_channel.send(self.client.session.msg("comm_msg", {"comm_id": comm_id, "data": data}))
 
 
 @pytest.fixture
 def kernel(hub: DemoHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
-    monkeypatch.setenv("HF_ENDPOINT", hub.url)
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
-    monkeypatch.setenv("RMM_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
-    before = set(psutil.Process().children(recursive=True))
-    manager, client = start_new_kernel(kernel_name="python3", startup_timeout=LONG)
-    try:
-        kernel = Kernel(manager, client)
-        kernel.run("%load_ext rmm_widgets")
+    settle(hub, tmp_path, monkeypatch)
+    with running(tmp_path / "kernel") as kernel:
         yield kernel
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel()
-        manager.context.destroy(linger=0)
-    _, alive = psutil.wait_procs(set(psutil.Process().children(recursive=True)) - before, timeout=LONG)
-    assert not alive
 
 
 def errors(messages: list[Message]) -> list[Message]:
@@ -115,9 +44,14 @@ def test_an_error_is_one_line_and_fails_the_cell(kernel: Kernel) -> None:
 
 
 def test_the_panel_shows_commands_and_keeps_up(kernel: Kernel) -> None:
-    shown = kernel.result("%rmm")
+    messages = kernel.run("%rmm")
+    shown, twin = (
+        next(each["content"]["data"] for each in messages if each["msg_type"] == kind)
+        for kind in ("execute_result", "display_data")
+    )
     comm_id = shown[VIEW]["model_id"]
-    assert "No models are registered" in shown["text/html"]
+    assert shown["text/plain"] == "No models are registered."
+    assert "No models are registered" in twin["text/html"]
     assert kernel.result("%rmm")[VIEW]["model_id"] == comm_id, "one panel, however often it is shown"
     command = {"kind": "rmm/cmd", "rid": "1", "name": "add", "args": {"repo": "rmm-demo/minilm-toy"}}
     kernel.send(comm_id, {"method": "custom", "content": command})
@@ -127,8 +61,9 @@ def test_the_panel_shows_commands_and_keeps_up(kernel: Kernel) -> None:
     kernel.send(comm_id, {"method": "custom", "content": command})
 
     def downloaded(content: Message) -> bool:
-        rows = content.get("data", {}).get("state", {}).get("_rows", [])
-        return content["comm_id"] == comm_id and any(row["status"] == "downloaded" for row in rows)
+        changes = content.get("data", {}).get("state", {}).get("_changes", {})
+        changed = changes.get("changed", [])
+        return content["comm_id"] == comm_id and any(row["status"] == "downloaded" for row in changed)
 
     assert kernel.wait_for(downloaded)
 
@@ -141,7 +76,7 @@ def test_the_side_panel_connects(kernel: Kernel) -> None:
         channel.send(session.msg("comm_open", content))
     kernel.send("r1", {"kind": "rmm/cmd", "rid": "h", "name": "hello", "args": {}})
     hello = kernel.wait_for(lambda content: content["comm_id"] == "r1")
-    assert hello["data"]["value"]["protocol"] == 1
+    assert hello["data"]["value"]["protocol"] == PROTOCOL_VERSION
     first = kernel.wait_for(lambda content: content["comm_id"] == "e1")
     assert first["data"]["type"] == "state"
     assert first["data"]["rows"] == []

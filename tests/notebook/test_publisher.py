@@ -13,8 +13,8 @@ import pytest
 
 from rmm_widgets.errors import ManagerClosedError
 from rmm_widgets.notebook.protocol import Progress, Row, Summary
-from rmm_widgets.notebook.publisher import INTERVAL, MANY_ROWS, Changes, Publisher, changes, everything
-from rmm_widgets.notebook.rows import Snapshot, only
+from rmm_widgets.notebook.publisher import INTERVAL, Changes, Publisher, changes, everything
+from rmm_widgets.notebook.snapshots import Snapshot, only
 from rmm_widgets.types import ModelHealth, ModelStatus, ModelType
 
 LONG = 20.0
@@ -34,10 +34,13 @@ def make_row(model_id: str, stage: str = "registered") -> Row:
         health_reason="",
         error="",
         hint="",
+        fix="",
         memory=0,
         device="",
         placement="",
         allowed=False,
+        pinned=False,
+        need=0,
         actions=(),
     )
 
@@ -61,7 +64,18 @@ def make_progress(done: int) -> Progress:
 EMPTY = Snapshot(
     rows={},
     progress={},
-    summary=Summary(version="1", revision=0, models=0, downloaded=0, loaded=0, downloads=0, queued=0, memory=0),
+    summary=Summary(
+        version="1",
+        revision=0,
+        models=0,
+        downloaded=0,
+        loaded=0,
+        downloads=0,
+        queued=0,
+        memory=0,
+        budget=0,
+        rate=0,
+    ),
 )
 
 
@@ -217,18 +231,26 @@ def test_N3_twenty_views_get_one_message_each_per_update(source: Source, publish
         assert len(view.received) == 2
 
 
-def test_many_rows_travel_less_often_but_arrive(source: Source, publisher: Publisher) -> None:
-    rows = {f"m{n}": make_row(f"m{n}") for n in range(MANY_ROWS + 1)}
-    source.snapshot = msgspec.structs.replace(EMPTY, rows=rows)
+def test_a_view_that_says_what_it_shows_is_told_only_what_is_new(source: Source, publisher: Publisher) -> None:
+    source.change("a", 1)
+    shown = source.snapshot
+    source.change("b", 1)
     view = Recorder()
-    publisher.attach(view)
-    view.wait(lambda view: bool(view.received))
-    source.change("m0", 5, stage="loading")
-    view.wait(lambda view: bool(view.shown.progress))
+    view.shown = shown
+    publisher.attach(view, shown)
     view.wait(lambda view: view.shows(source.snapshot))
-    (first, _), *_, (last, change) = [each for each in view.received if each[1].rows is not None]
-    assert change.rows is not None
-    assert last - first >= 0.4
+    (_, change), *more = view.received
+    assert not more
+    assert change.summary is None
+
+
+def test_a_view_that_asks_is_called_without_changes(source: Source, publisher: Publisher) -> None:
+    view = Recorder()
+    publisher.attach(view, source.snapshot)
+    publisher.ask(view)
+    view.wait(lambda view: bool(view.received))
+    assert not view.received[0][1]
+    publisher.ask(Recorder())  # one that is not attached
 
 
 def test_the_thread_ends_with_the_last_view_and_starts_again(source: Source, publisher: Publisher) -> None:

@@ -10,16 +10,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import ipywidgets
 import pytest
+import traitlets
 
 from rmm_widgets.demo.server import DemoHub
-from rmm_widgets.errors import FrontEndNotBuiltError, ModelNotRegisteredError
+from rmm_widgets.errors import FrontEndNotBuiltError, InvalidModelInfoError, ModelNotRegisteredError
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.notebook import bundles
 from rmm_widgets.notebook.panel import shared_panel
 from rmm_widgets.notebook.protocol import PROTOCOL_VERSION
 from rmm_widgets.notebook.publishers import publisher_of
-from rmm_widgets.notebook.widgets import DownloadProgress, HealthBadge, ManagerWidget, ModelManagerPanel
+from rmm_widgets.notebook.widgets import DownloadProgress, HealthBadge, ManagerWidget, ModelManagerPanel, RegistryTable
 from rmm_widgets.types import ModelInfo, ModelStatus, ModelType
 
 from ..commands.custom import Echo, info
@@ -60,6 +62,30 @@ def test_changes_arrive_and_the_final_state_too(manager: ModelManager, echo: Ech
     job.result(LONG)
     comm.wait(lambda _sent: row(comm)["stage"] == "loaded" and comm.state()["_summary"]["loaded"] == 1)
     assert row(comm)["actions"] == ["unload", "health"]
+    panel.close()
+
+
+def test_one_changed_row_travels_alone_and_the_state_is_current(
+    manager: ModelManager, echo: Echo, comms: list[RecordingComm]
+) -> None:
+    for number in range(20):
+        manager.register_model(info(f"m{number}"), model=Echo(info(f"m{number}")))
+    panel = ModelManagerPanel(manager)
+    (comm,) = comms
+    manager.pin("m7")
+    comm.wait(lambda _sent: row(comm, "m7")["pinned"])
+    (update,) = [each["data"]["state"] for each in comm.sent if "_changes" in each["data"]["state"]][1:]
+    assert "_rows" not in update, "all rows travel once"
+    assert [each["id"] for each in update["_changes"]["changed"]] == ["m7"]
+    state = json.loads(json.dumps(panel.get_state()))
+    assert state["_rows"] == comm.state()["_rows"]
+    assert state["_rows_seq"] == update["_changes"]["seq"] == 1
+    comm.receive(command("rows", "all"))
+    answer = json.loads(json.dumps(comm.replies()[-1]["value"]))
+    assert answer == {"seq": 1, "rows": state["_rows"]}
+    count = len(comm.sent)
+    comm.receive({"method": "request_state"})
+    assert comm.sent[count]["data"]["state"]["_rows_seq"] == 1
     panel.close()
 
 
@@ -117,11 +143,185 @@ def test_a_stopped_download_shows_its_part_and_is_discarded_by_a_message(
     panel.close()
 
 
-def test_unknown_models_and_arguments_are_closed() -> None:
-    with pytest.raises(TypeError):
-        ModelManagerPanel(layout="x")  # type: ignore[call-arg]
-    with pytest.raises(TypeError):
-        HealthBadge(models=1)  # type: ignore[call-arg]
+@pytest.mark.parametrize(
+    ("widget", "keyword", "near"),
+    [
+        (ModelManagerPanel, "model_id", "model_ids"),
+        (ModelManagerPanel, "layuot", "layout"),
+        (RegistryTable, "type", "types"),
+        (RegistryTable, "column", "columns"),
+        (DownloadProgress, "managers", "manager"),
+        (HealthBadge, "model", "model_id"),
+    ],
+)
+def test_an_unknown_keyword_is_refused_and_the_nearest_named(
+    manager: ModelManager, comms: list[RecordingComm], widget: type[ManagerWidget], keyword: str, near: str
+) -> None:
+    with pytest.raises(TypeError, match=f"{widget.__name__} has no keyword '{keyword}'; did you mean {near}"):
+        widget(manager, **{keyword: 1})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="it has manager"):
+        ModelManagerPanel(manager, zzzzzz=1)
+    assert comms == []
+
+
+def test_a_widget_takes_a_layout_and_stands_in_a_box(
+    manager: ModelManager, echo: Echo, comms: list[RecordingComm]
+) -> None:
+    table = RegistryTable(manager, layout={"width": "50%"})
+    panel = ModelManagerPanel(manager, layout=ipywidgets.Layout(height="300px"))
+    box = ipywidgets.HBox([table, panel])
+    assert table.layout.width == "50%"
+    assert panel.layout.height == "300px"
+    assert box.get_state("children")["children"] == [f"IPY_MODEL_{each.model_id}" for each in (table, panel)]
+    count = len(comms[0].sent)
+    table.layout = ipywidgets.Layout(width="20%")
+    assert "layout" in comms[0].sent[count]["data"]["state"]
+    for widget in (box, table, panel):
+        widget.close()
+
+
+def test_a_table_of_some_types_shows_and_commands_only_these(
+    manager: ModelManager, echo: Echo, comms: list[RecordingComm]
+) -> None:
+    manager.register_model(ModelInfo("picture", ModelType.DETECTION_MODEL, "a/b"))
+    table = RegistryTable(manager, types=["classification_model", ModelType.DIFFUSION_LM], columns=["status", "size"])
+    (comm,) = comms
+    state = comm.state()
+    assert [each["id"] for each in state["_rows"]] == ["echo"]
+    assert state["_types"] == ["classification_model", "diffusion_lm"]
+    assert state["_columns"] == ["status", "size"]
+    assert state["_esm"] == "/* table.js */"
+    comm.receive(command("download", model_id="picture"))
+    assert not comm.replies()[-1]["ok"]
+    manager.register_model(info("second"), model=Echo(info("second")))
+    comm.wait(lambda _sent: [each["id"] for each in comm.state()["_rows"]] == ["echo", "second"])
+    comm.receive(command("download", model_id="second"))
+    assert comm.replies()[-1]["ok"]
+    assert repr(table) == "RegistryTable(types=['classification_model', 'diffusion_lm'], columns=['status', 'size'])"
+    table.close()
+
+
+def test_unknown_types_and_columns_are_named(manager: ModelManager, comms: list[RecordingComm]) -> None:
+    with pytest.raises(InvalidModelInfoError, match="'embeding'"):
+        RegistryTable(manager, types=["embeding"])
+    with pytest.raises(ValueError, match="'stauts'; did you mean status"):
+        RegistryTable(manager, columns=["stauts"])
+    with pytest.raises(ValueError, match="there are type, size"):
+        RegistryTable(manager, columns=["zzz"])
+    for wrong in ({"types": "embedding_model"}, {"columns": "size"}):
+        with pytest.raises(TypeError, match="sequence"):
+            RegistryTable(manager, **wrong)
+    assert comms == []
+
+
+def test_the_selection_is_the_users_choice_on_both_sides(
+    manager: ModelManager, echo: Echo, comms: list[RecordingComm]
+) -> None:
+    manager.register_model(info("other"), model=Echo(info("other")))
+    table = RegistryTable(manager)
+    (comm,) = comms
+    seen: list[list[str]] = []
+    table.observe(lambda change: seen.append(change["new"]), "selected")
+    comm.receive({"method": "update", "state": {"selected": ["other"]}, "buffer_paths": []})
+    assert table.selected == ["other"]
+    assert comm.sent[-1]["data"] == {"method": "echo_update", "state": {"selected": ["other"]}, "buffer_paths": []}
+    table.selected = ["echo", "other"]
+    assert comm.sent[-1]["data"]["method"] == "update"
+    assert comm.sent[-1]["data"]["state"] == {"selected": ["echo", "other"]}
+    count = len(comm.sent)
+    comm.receive({"method": "update", "state": {"selected": ["echo", "other"]}})
+    assert [each["data"]["method"] for each in comm.sent[count:]] == ["echo_update"], "every write is confirmed"
+    assert seen == [["other"], ["echo", "other"]]
+    with pytest.raises(traitlets.TraitError, match="'ecko' is not the id"):
+        table.selected = ["ecko"]
+    assert table.refused_messages == 0
+    table.close()
+
+
+@pytest.mark.parametrize(
+    "value", [["nope"], ["echo", 7], [["echo"]], "echo", None, 1, {"echo": 1}, ["echo"] * 3, [None], ["x" * 10**6]]
+)
+def test_S15_a_wrong_selection_is_refused_and_overruled(
+    manager: ModelManager, echo: Echo, comms: list[RecordingComm], value: object
+) -> None:
+    table = RegistryTable(manager)
+    (comm,) = comms
+    table.selected = ["echo"]
+    count = len(comm.sent)
+    comm.receive({"method": "update", "state": {"selected": value}})
+    assert table.selected == ["echo"]
+    comm.wait(lambda sent: any(each["data"].get("state", {}).get("selected") == ["echo"] for each in sent[count:]))
+    assert table.refused_messages == 1
+    table.close()
+
+
+def test_an_observer_may_raise_wait_and_write(manager: ModelManager, echo: Echo, comms: list[RecordingComm]) -> None:
+    """It runs without the widget's lock: what it waits for may need that lock."""
+    table = RegistryTable(manager)
+    (comm,) = comms
+
+    def act(change: Any) -> None:
+        manager.load_model("echo").result(LONG)
+        comm.wait(lambda _sent: row(comm)["stage"] == "loaded")
+        table.selected = []
+        raise RuntimeError("of the user's code")
+
+    table.observe(act, "selected")
+    comm.receive({"method": "update", "state": {"selected": ["echo"]}})
+    assert table.selected == []
+    comm.receive(command("ping"))
+    assert comm.replies()[-1]["ok"]
+    table.unobserve_all()
+    table.close()
+
+
+def test_a_model_that_is_gone_is_not_selected_any_more(
+    manager: ModelManager, echo: Echo, comms: list[RecordingComm]
+) -> None:
+    manager.register_model(info("other"), model=Echo(info("other")))
+    panel = ModelManagerPanel(manager)
+    panel.selected = ["echo", "other"]
+    manager.delete_model("echo").result(LONG)
+    comms[0].wait(lambda _sent: comms[0].state()["selected"] == ["other"])
+    assert panel.selected == ["other"]
+    panel.close()
+
+
+def test_two_writers_of_the_selection_lose_nothing_of_the_updates(
+    manager: ModelManager, echo: Echo, comms: list[RecordingComm]
+) -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        table = RegistryTable(manager)
+        (comm,) = comms
+        ends = time.monotonic() + 1.0
+
+        def repeat(work: Any) -> None:
+            while time.monotonic() < ends:
+                work()
+
+        def select() -> None:
+            with table.hold_sync():
+                table.selected = ["echo"]
+                table.selected = []
+
+        works = (
+            select,
+            lambda: comm.receive({"method": "update", "state": {"selected": ["echo"]}}),
+            lambda: (manager.pin("echo"), manager.unpin("echo")),
+        )
+        threads = [threading.Thread(target=repeat, args=(work,)) for work in works]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    manager.pin("echo")
+    comm.wait(lambda _sent: row(comm)["pinned"])
+    assert comm.state()["selected"] == table.selected, "the last word that was sent is the truth"
+    table.close()
 
 
 def test_an_unknown_model_is_named(manager: ModelManager, echo: Echo, comms: list[RecordingComm]) -> None:

@@ -53,13 +53,8 @@ def clean_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_wheel_has_the_widget_bundles(contents: dict[str, int]) -> None:
     static = {name: size for name, size in contents.items() if name.startswith("rmm_widgets/static/")}
-    assert {name.rpartition("/")[2] for name in static} == {
-        "panel.js",
-        "table.js",
-        "progress.js",
-        "badge.js",
-        "rmm.css",
-    }
+    bundles = {"panel.js", "progress.js", "badge.js", "table.js", "rmm.css"}
+    assert {name.rpartition("/")[2] for name in static} == bundles
     assert all(size > 0 for size in static.values())
     assert static["rmm_widgets/static/panel.js"] <= PANEL_LIMIT
 
