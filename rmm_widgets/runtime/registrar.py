@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -242,8 +242,14 @@ class Registrar:
 
     async def configure(self, model_id: str, changes: Mapping[str, Any]) -> None:
         """Merge a configuration, one level deep, remember it, and hand it to the loaded model."""
-        engine = self._engine
-        entry = engine.entry(model_id)
+        entry = self._engine.entry(model_id)
+        async with entry.configuring:
+            if self._engine.entries.get(model_id) is not entry:
+                raise self._engine.unknown(model_id)  # deleted during the wait
+            await self._configure(entry, changes)
+
+    async def _configure(self, entry: Entry, changes: Mapping[str, Any]) -> None:
+        engine, model_id = self._engine, entry.info.model_id
         config = freeze({**entry.config, **changes})
         live = freeze({**entry.live_config, **changes})
         self.check_config(entry, config)
@@ -256,17 +262,16 @@ class Registrar:
             entry.config = before
 
         await self._put_or(undo, entry)
-        # What was said later counts, also where a crash is followed by a reload.
-        kept = {key: value for key, value in entry.options.config.items() if key not in changes}
-        entry.options = msgspec.structs.replace(entry.options, config=freeze(kept))
         if loaded and entry.worker is not None:
             try:
-                await entry.worker.update_config(thaw(live))
+                await self._or(undo, entry, entry.worker.update_config(thaw(live)))
             except BaseException:
-                entry.config = before
                 await self.save(entry)
                 raise
             entry.live_config = live
+        # What was said later counts, also where a crash is followed by a reload.
+        kept = {key: value for key, value in entry.options.config.items() if key not in changes}
+        entry.options = msgspec.structs.replace(entry.options, config=freeze(kept))
         engine.settle(model_id)
         engine.publish(ModelEventType.CONFIG_UPDATE, model_id, action="config_updated", config=config)
 
@@ -347,11 +352,15 @@ class Registrar:
         await self._thread.run(self._store.put, _stored(entry))
 
     async def _put_or(self, undo: Callable[[], None], entry: Entry) -> None:
-        """Write an entry that was just changed; where that fails, take the change back, also from the picture."""
+        """Write an entry that was just changed; where that fails, take the change back."""
+        await self._or(undo, entry, self._put(entry))
+
+    async def _or(self, undo: Callable[[], None], entry: Entry, work: Coroutine[Any, Any, None]) -> None:
+        """Do what an entry was just changed for; where that fails, take the change back, also from the picture."""
         model_id = entry.info.model_id
         before = self._engine.picture.models.get(model_id)
         try:
-            await self._put(entry)
+            await work
         except BaseException:
             undo()
             if self._engine.picture.models.get(model_id) is not before:
