@@ -386,14 +386,14 @@ class Registrar:
         """Take over what another kernel changed, as far as no work here is in the way."""
         engine = self._engine
         async with self._lock:
-            before = {model_id: (entry.info, entry.commit) for model_id, entry in engine.entries.items()}
+            before = {model_id: _kept(entry) for model_id, entry in engine.entries.items()}
             stored = {model.model_id: model for model in await self._thread.run(self._store.models)}
             new: list[Entry] = []
             for model_id, model in stored.items():
                 entry = engine.entries.get(model_id)
                 if entry is None:
                     new.append(self._admit(model))
-                elif engine.state(model_id).stage in _UNTOUCHED and before.get(model_id) == (entry.info, entry.commit):
+                elif engine.state(model_id).stage in _UNTOUCHED and before.get(model_id) == _kept(entry):
                     entry.info, entry.config, entry.pinned = model.info, model.config, model.pinned
                     entry.commit, entry.allowed_commit = model.commit or entry.commit, model.allowed_commit
                     entry.measured = model.measured
@@ -409,6 +409,11 @@ class Registrar:
     async def _look(self, entries: Iterable[Entry]) -> None:
         for entry in list(entries):
             await self._engine.disk.look(entry)
+
+
+def _kept(entry: Entry) -> tuple[object, ...]:
+    """What the store keeps of an entry, to tell whether it was changed here while the store was read."""
+    return entry.info, entry.commit, entry.config, entry.pinned, entry.allowed_commit, entry.measured
 
 
 def _stored(entry: Entry) -> StoredModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import subprocess
@@ -19,7 +20,7 @@ from rmm_widgets.types import ModelStatus
 
 from ..downloads.fetching import wait_until
 from .conftest import DIGITS
-from .models import Scripted, info
+from .models import Barrier, Scripted, info
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,6 +91,27 @@ def test_a_restart_finds_everything_again(make_manager: Callable[..., ModelManag
     second.download_model("digits").result(60)
     assert second.load_model("digits").result(60).config["top_k"] == 2
     assert hub.requests == [], "nothing is fetched twice"
+
+
+def test_what_is_changed_while_the_registry_is_read_stays_changed(manager: ModelManager, barrier: Barrier) -> None:
+    manager.register_model(info("model"))
+    registrar = manager._registrar
+
+    async def change_while_it_is_read() -> None:
+        held = asyncio.ensure_future(registrar._in_store(lambda _: barrier()))
+        reads = asyncio.ensure_future(registrar._refresh())
+        await asyncio.sleep(0)
+        changes = [
+            asyncio.ensure_future(registrar.configure("model", {"dimension": 8})),
+            asyncio.ensure_future(registrar.pin("model", True)),
+        ]
+        await asyncio.sleep(0)
+        barrier.open.set()
+        await asyncio.gather(held, reads, *changes)
+
+    manager._loop.run(change_while_it_is_read())
+    shown = manager.describe("model")
+    assert (dict(shown.config), shown.pinned) == ({"dimension": 8}, True)
 
 
 def test_N1_run_all_again_changes_nothing(

@@ -237,6 +237,10 @@ class Explorer:
             if state.failure is not None and state.failure.phase != "download":
                 assert entry.health is ModelHealth.UNHEALTHY, f"{name} has failed and is {entry.health}"
             assert not entry.turn.locked()
+            if name not in self.world.store.uncertain:
+                kept = self.world.store.rows.get(name)
+                assert kept is not None, f"{name} is not kept"
+                assert (kept.config, kept.pinned) == (entry.config, entry.pinned), f"{name} is not kept as it is shown"
         self.check_events()
         self.check_outcomes()
 
