@@ -100,6 +100,7 @@ class Explorer:
         if self.requests_left and draw < 0.08:
             self.requests_left -= 1
             self.users.request()
+            self.check()  # here too: what one request changes, the next may change back
         elif loop.ready and (not outside or draw < 0.65):
             loop.step()
             if self.open:
