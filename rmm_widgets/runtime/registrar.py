@@ -54,6 +54,8 @@ class Registrar:
         self._thread = SerialThread("rmm-store")
         self._lock = asyncio.Lock()
         self._remove_files: dict[int, bool] = {}
+        self._leaving: set[str] = set()
+        """Deleted here; the store may have them still."""
         self.history = History(engine.loop, self._in_store)
         engine.on_event = self.history.note
         engine.on_removed = self._removed
@@ -197,14 +199,18 @@ class Registrar:
         entry = engine.entries.pop(model_id)
         remove_files = self._remove_files.pop(ticket, False)
         job = engine.jobs.pop(ticket, None)
+        self._leaving.add(model_id)
         engine.loop.spawn(self._remove(entry, job, remove_files=remove_files), name=f"delete {model_id}")
 
     async def _remove(self, entry: Entry, job: Job[int] | None, *, remove_files: bool) -> None:
         engine, model_id = self._engine, entry.info.model_id
         try:
             async with self._lock:
-                if model_id not in engine.entries:
-                    await self._thread.run(self._store.remove, model_id)
+                try:
+                    if model_id not in engine.entries:
+                        await self._thread.run(self._store.remove, model_id)
+                finally:
+                    self._leaving.discard(model_id)
             freed = await self._free(entry) if remove_files else 0
         except asyncio.CancelledError:
             if job is not None:
@@ -392,7 +398,8 @@ class Registrar:
             for model_id, model in stored.items():
                 entry = engine.entries.get(model_id)
                 if entry is None:
-                    new.append(self._admit(model))
+                    if model_id not in self._leaving:
+                        new.append(self._admit(model))
                 elif engine.state(model_id).stage in _UNTOUCHED and before.get(model_id) == _kept(entry):
                     entry.info, entry.config, entry.pinned = model.info, model.config, model.pinned
                     entry.commit, entry.allowed_commit = model.commit or entry.commit, model.allowed_commit
