@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import threading
 from collections import deque
@@ -214,6 +215,8 @@ class Entry:
     """What the last failed job raised; the lifecycle's failure is its record."""
     restarts: Restarts = dataclasses.field(default_factory=Restarts)
     """The reloads after crashes since a user last loaded it."""
+    configuring: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+    """Held while its configuration is changed: what one change takes back must not be what another has set."""
     turn: threading.Lock = dataclasses.field(default_factory=threading.Lock)
     """Held while the custom model's `download` or `load` runs: one that was given up may still be at work."""
     _making: threading.Lock = dataclasses.field(default_factory=threading.Lock)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,8 @@ class Registrar:
         self._thread = SerialThread("rmm-store")
         self._lock = asyncio.Lock()
         self._remove_files: dict[int, bool] = {}
+        self._leaving: set[str] = set()
+        """Deleted here; the store may have them still."""
         self.history = History(engine.loop, self._in_store)
         engine.on_event = self.history.note
         engine.on_removed = self._removed
@@ -197,14 +199,18 @@ class Registrar:
         entry = engine.entries.pop(model_id)
         remove_files = self._remove_files.pop(ticket, False)
         job = engine.jobs.pop(ticket, None)
+        self._leaving.add(model_id)
         engine.loop.spawn(self._remove(entry, job, remove_files=remove_files), name=f"delete {model_id}")
 
     async def _remove(self, entry: Entry, job: Job[int] | None, *, remove_files: bool) -> None:
         engine, model_id = self._engine, entry.info.model_id
         try:
             async with self._lock:
-                if model_id not in engine.entries:
-                    await self._thread.run(self._store.remove, model_id)
+                try:
+                    if model_id not in engine.entries:
+                        await self._thread.run(self._store.remove, model_id)
+                finally:
+                    self._leaving.discard(model_id)
             freed = await self._free(entry) if remove_files else 0
         except asyncio.CancelledError:
             if job is not None:
@@ -242,8 +248,14 @@ class Registrar:
 
     async def configure(self, model_id: str, changes: Mapping[str, Any]) -> None:
         """Merge a configuration, one level deep, remember it, and hand it to the loaded model."""
-        engine = self._engine
-        entry = engine.entry(model_id)
+        entry = self._engine.entry(model_id)
+        async with entry.configuring:
+            if self._engine.entries.get(model_id) is not entry:
+                raise self._engine.unknown(model_id)  # deleted during the wait
+            await self._configure(entry, changes)
+
+    async def _configure(self, entry: Entry, changes: Mapping[str, Any]) -> None:
+        engine, model_id = self._engine, entry.info.model_id
         config = freeze({**entry.config, **changes})
         live = freeze({**entry.live_config, **changes})
         self.check_config(entry, config)
@@ -256,17 +268,16 @@ class Registrar:
             entry.config = before
 
         await self._put_or(undo, entry)
-        # What was said later counts, also where a crash is followed by a reload.
-        kept = {key: value for key, value in entry.options.config.items() if key not in changes}
-        entry.options = msgspec.structs.replace(entry.options, config=freeze(kept))
         if loaded and entry.worker is not None:
             try:
-                await entry.worker.update_config(thaw(live))
+                await self._or(undo, entry, entry.worker.update_config(thaw(live)))
             except BaseException:
-                entry.config = before
                 await self.save(entry)
                 raise
             entry.live_config = live
+        # What was said later counts, also where a crash is followed by a reload.
+        kept = {key: value for key, value in entry.options.config.items() if key not in changes}
+        entry.options = msgspec.structs.replace(entry.options, config=freeze(kept))
         engine.settle(model_id)
         engine.publish(ModelEventType.CONFIG_UPDATE, model_id, action="config_updated", config=config)
 
@@ -347,11 +358,15 @@ class Registrar:
         await self._thread.run(self._store.put, _stored(entry))
 
     async def _put_or(self, undo: Callable[[], None], entry: Entry) -> None:
-        """Write an entry that was just changed; where that fails, take the change back, also from the picture."""
+        """Write an entry that was just changed; where that fails, take the change back."""
+        await self._or(undo, entry, self._put(entry))
+
+    async def _or(self, undo: Callable[[], None], entry: Entry, work: Coroutine[Any, Any, None]) -> None:
+        """Do what an entry was just changed for; where that fails, take the change back, also from the picture."""
         model_id = entry.info.model_id
         before = self._engine.picture.models.get(model_id)
         try:
-            await self._put(entry)
+            await work
         except BaseException:
             undo()
             if self._engine.picture.models.get(model_id) is not before:
@@ -377,14 +392,15 @@ class Registrar:
         """Take over what another kernel changed, as far as no work here is in the way."""
         engine = self._engine
         async with self._lock:
-            before = {model_id: (entry.info, entry.commit) for model_id, entry in engine.entries.items()}
+            before = {model_id: _kept(entry) for model_id, entry in engine.entries.items()}
             stored = {model.model_id: model for model in await self._thread.run(self._store.models)}
             new: list[Entry] = []
             for model_id, model in stored.items():
                 entry = engine.entries.get(model_id)
                 if entry is None:
-                    new.append(self._admit(model))
-                elif engine.state(model_id).stage in _UNTOUCHED and before.get(model_id) == (entry.info, entry.commit):
+                    if model_id not in self._leaving:
+                        new.append(self._admit(model))
+                elif engine.state(model_id).stage in _UNTOUCHED and before.get(model_id) == _kept(entry):
                     entry.info, entry.config, entry.pinned = model.info, model.config, model.pinned
                     entry.commit, entry.allowed_commit = model.commit or entry.commit, model.allowed_commit
                     entry.measured = model.measured
@@ -400,6 +416,11 @@ class Registrar:
     async def _look(self, entries: Iterable[Entry]) -> None:
         for entry in list(entries):
             await self._engine.disk.look(entry)
+
+
+def _kept(entry: Entry) -> tuple[object, ...]:
+    """What the store keeps of an entry, to tell whether it was changed here while the store was read."""
+    return entry.info, entry.commit, entry.config, entry.pinned, entry.allowed_commit, entry.measured
 
 
 def _stored(entry: Entry) -> StoredModel:

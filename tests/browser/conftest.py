@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from .lab import LabPage, Notebook
 from .server import JupyterServer
 
 REPOSITORY = Path(__file__).parents[2]
+PATIENCE = 20_000.0
+"""Milliseconds that an expectation gets where a test asks for no other time: machines may be busy."""
+
 SCREENSHOTS = REPOSITORY / "test-results"
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -60,6 +63,7 @@ def _chromium() -> str:
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """The browser itself, for tests that need a page of their own."""
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_chromium(), args=CHROMIUM_FLAGS)
         yield browser

@@ -25,7 +25,7 @@ manager.register_from_hub("rmm-demo/vit-digits").result(60)
 manager.register_from_hub("rmm-demo/minilm-toy").result(60)
 """
 PANEL = "panel = rmm_widgets.ModelManagerPanel()\npanel"
-SLOW = "hub.throttle(rate=250_000)"
+SLOW = "hub.throttle(rate=60_000)"
 QUICK = "hub.throttle(rate=None)"
 AGAIN = """
 import rmm_widgets
@@ -147,7 +147,7 @@ def test_D20_a_kernel_killed_in_a_download_shows_the_part_and_goes_on(
 
 def test_N2_a_reload_in_mid_download_shows_the_truth(lab: LabPage, notebook: Notebook) -> None:
     digits = row(notebook, "vit-digits")
-    notebook.ask("hub.throttle(rate=60_000)")
+    notebook.ask(SLOW)
     digits.get_by_role("button", name="Download vit-digits", exact=True).click()
     expect(digits.get_by_role("progressbar")).to_be_visible()
     lab.execute("docmanager:save")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -14,10 +14,12 @@ from rmm_widgets.commands.dispatch import execute_line
 from rmm_widgets.commands.spec import Context
 from rmm_widgets.commands.table import TABLE
 from rmm_widgets.demo.server import DemoHub
-from rmm_widgets.errors import InvalidConfigError
+from rmm_widgets.errors import InvalidConfigError, LoadError, WorkerDiedError
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.types import ModelInstance, ModelStatus
 
+from ..downloads.fetching import wait_until
+from .models import Barrier, Scripted, info
 from .test_residents import workers
 
 
@@ -75,6 +77,47 @@ def test_a_loaded_model_keeps_its_settings_where_new_ones_are_refused(
     with Image.open(demo.sample("digit-1.png")) as picture:
         assert len(model(picture)) == 2
     assert (manager.events(digits), dict(model.config)) == (before, {"top_k": 2})
+
+
+def test_settings_that_a_dying_model_did_not_take_are_not_shown(
+    manager: ModelManager, digits: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager.load_model(digits).result(60)
+    worker = manager._engine.entry(digits).worker
+    assert worker is not None
+    (process,), tell = workers(), worker.update_config
+
+    async def tell_the_dying(settings: dict[str, Any]) -> None:
+        process.kill()
+        await tell(settings)
+
+    monkeypatch.setattr(worker, "update_config", tell_the_dying)
+    with pytest.raises(WorkerDiedError):
+        manager.update_model_config(digits, {"top_k": 1})
+    wait_until(lambda: manager.get_model_status(digits) is ModelStatus.ERROR)
+    assert dict(manager.describe(digits).config) == {}
+
+
+def test_what_one_change_takes_back_is_not_what_another_has_set(manager: ModelManager, barrier: Barrier) -> None:
+    class Choosy(Scripted):
+        def update_config(self, config: Mapping[str, Any]) -> None:
+            if "bad" in config:
+                barrier()
+                raise ValueError("that is bad")
+            super().update_config(config)
+
+    manager.register_model(info("custom"), model=Choosy("custom"))
+    model = manager.load_model("custom").result(30)
+    refused, taken = (
+        manager._loop.submit(manager._registrar.configure("custom", settings)) for settings in ({"bad": 1}, {"good": 2})
+    )
+    assert barrier.reached.wait(30)
+    barrier.open.set()
+    assert isinstance(refused.exception(30), LoadError)
+    taken.result(30)
+    assert dict(model.config) == {"good": 2}
+    manager.unload_model("custom").result(30)
+    assert dict(manager.describe("custom").config) == {"good": 2}
 
 
 def test_what_the_loader_cannot_honour_fails_the_load_and_says_why(manager: ModelManager, digits: str) -> None:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rmm_widgets.demo.server import DemoHub
 from rmm_widgets.errors import ModelAlreadyRegisteredError
 from rmm_widgets.manager import ModelManager
+from rmm_widgets.runtime.job import Job
 from rmm_widgets.types import ModelStatus
 
 from ..downloads.fetching import wait_until
 from .conftest import DIGITS
-from .models import Scripted, info
+from .models import Barrier, Scripted, info
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,6 +93,45 @@ def test_a_restart_finds_everything_again(make_manager: Callable[..., ModelManag
     second.download_model("digits").result(60)
     assert second.load_model("digits").result(60).config["top_k"] == 2
     assert hub.requests == [], "nothing is fetched twice"
+
+
+def while_it_is_read(manager: ModelManager, barrier: Barrier, *changes: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Make changes between a question to the registry's store and its answer."""
+    registrar = manager._registrar
+
+    async def change() -> list[Any]:
+        held = asyncio.ensure_future(registrar._in_store(lambda _: barrier()))
+        reads = asyncio.ensure_future(registrar._refresh())
+        await asyncio.sleep(0)
+        changing = [asyncio.ensure_future(each) for each in changes]
+        await asyncio.sleep(0)
+        barrier.open.set()
+        await asyncio.gather(held, reads)
+        return await asyncio.gather(*changing)
+
+    return manager._loop.run(change())
+
+
+def test_what_is_changed_while_the_registry_is_read_stays_changed(manager: ModelManager, barrier: Barrier) -> None:
+    manager.register_model(info("model"))
+    registrar = manager._registrar
+    changes = registrar.configure("model", {"dimension": 8}), registrar.pin("model", True)
+    while_it_is_read(manager, barrier, *changes)
+    shown = manager.describe("model")
+    assert (dict(shown.config), shown.pinned) == ({"dimension": 8}, True)
+
+
+def test_what_is_deleted_while_the_registry_is_read_stays_deleted(manager: ModelManager, barrier: Barrier) -> None:
+    manager.register_model(info("model"))
+    registrar = manager._registrar
+
+    async def delete() -> Job[int]:
+        return registrar.delete("model", remove_files=False)
+
+    (job,) = while_it_is_read(manager, barrier, delete())
+    job.result(30)
+    kept = manager._loop.run(registrar._in_store(lambda store: store.models()))
+    assert (manager.get_all_models(), kept) == ({}, [])
 
 
 def test_N1_run_all_again_changes_nothing(

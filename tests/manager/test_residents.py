@@ -8,7 +8,6 @@ import gc
 import random
 import signal
 import statistics
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -393,15 +392,11 @@ def test_S21_a_worker_knows_no_secrets_and_has_limits(
     environment = worker.environ()
     assert "hf_canary" not in str(environment)
     assert environment["HF_HUB_OFFLINE"] == "1"
-    temporary = Path(environment["TMPDIR"])
-    assert temporary != Path(tempfile.gettempdir())
-    assert temporary.stat().st_mode & 0o777 == 0o700
+    assert environment["ORT_DISABLE_TELEMETRY"] == "1"
     proc = Path("/proc") / str(worker.pid)
     assert "Umask:\t0077" in (proc / "status").read_text()
     core = next(line for line in (proc / "limits").read_text().splitlines() if line.startswith("Max core file size"))
     assert core.split()[4:6] == ["0", "0"]
-    manager.unload_model(digits).result(30)
-    wait_until(lambda: not temporary.exists())
 
 
 def test_a_model_of_the_wrong_type_is_refused_and_harms_nothing(manager: ModelManager, digits: str) -> None:

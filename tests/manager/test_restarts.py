@@ -138,6 +138,15 @@ def test_L9_what_was_configured_last_is_kept(manager: ModelManager, digits: str)
         assert len(instance(picture)) == 2
 
 
+def test_L9_settings_of_a_load_outlast_a_change_that_the_model_refused(manager: ModelManager, digits: str) -> None:
+    instance = manager.load_model(digits, {"top_k": 3}, restart="on-crash").result(60)
+    with pytest.raises(InvalidConfigError, match="onnxruntime cannot"):
+        manager.update_model_config(digits, {"top_k": 2, "dtype": "bfloat16"})
+    crash(manager, digits)
+    worker_of(manager, digits)
+    assert dict(instance.config) == {"top_k": 3}
+
+
 def test_L9_a_worker_that_we_ended_stays_ended(manager: ModelManager, digits: str) -> None:
     instance = manager.load_model(digits, restart="on-crash").result(60)
     worker = worker_of(manager, digits)

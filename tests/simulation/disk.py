@@ -182,6 +182,8 @@ class SimStore:
         self.rows: dict[str, StoredModel] = {}
         self.history: list[ModelEvent] = []
         self.changed_by_others = False
+        self.uncertain: set[str] = set()
+        """Models whose row need not be what the manager knows: others wrote it, or the last write failed."""
         world.store = self
 
     def open(self) -> StoreReport:
@@ -195,6 +197,7 @@ class SimStore:
 
     def put(self, model: StoredModel) -> None:
         if self._world.fault():
+            self.uncertain.add(model.model_id)
             raise RegistryError("the disk is full", hint="Free some space.")
         self.rows[model.model_id] = model
 

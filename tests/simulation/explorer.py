@@ -100,6 +100,7 @@ class Explorer:
         if self.requests_left and draw < 0.08:
             self.requests_left -= 1
             self.users.request()
+            self.check()  # here too: what one request changes, the next may change back
         elif loop.ready and (not outside or draw < 0.65):
             loop.step()
             if self.open:
@@ -237,6 +238,10 @@ class Explorer:
             if state.failure is not None and state.failure.phase != "download":
                 assert entry.health is ModelHealth.UNHEALTHY, f"{name} has failed and is {entry.health}"
             assert not entry.turn.locked()
+            if name not in self.world.store.uncertain:
+                kept = self.world.store.rows.get(name)
+                assert kept is not None, f"{name} is not kept"
+                assert (kept.config, kept.pinned) == (entry.config, entry.pinned), f"{name} is not kept as it is shown"
         self.check_events()
         self.check_outcomes()
 

@@ -201,6 +201,7 @@ class Users:
         if name == CUSTOM:
             return
         store.changed_by_others = True
+        store.uncertain.add(name)
         if store.rows.pop(name, None) is None:
             info = ModelInfo(name, TYPE, f"r/{NAMES.index(name)}", description="of another kernel")
             store.rows[name] = StoredModel(info, registered_at=WHEN, updated_at=WHEN)

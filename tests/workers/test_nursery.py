@@ -17,6 +17,7 @@ import pytest
 
 from rmm_widgets.demo import MODELS_DIR
 from rmm_widgets.errors import WorkerDiedError
+from rmm_widgets.loading.loaders.onnxruntime import LOADER
 from rmm_widgets.workers.api import Worker
 from rmm_widgets.workers.nursery import Nurseries, NurseryLostError, Order
 from rmm_widgets.workers.process import start_process_worker
@@ -266,4 +267,19 @@ async def test_a_second_model_with_the_same_libraries_is_there_sooner(
     assert vectors[0].shape[0] == 2
     assert (vectors[0] == vectors[1]).all()
     assert await workers[1].call("product", (300,), {}) is True
+    await stop(*workers)
+
+
+async def test_models_of_onnxruntime_are_copies_without_a_thread_of_its_telemetry(own: Nurseries) -> None:
+    spec = spec_for(
+        {},
+        loader=LOADER.name,
+        path=str(MODELS_DIR / "minilm-toy"),
+        preload=LOADER.preload,
+    )
+    workers = [await start_process_worker(spec, nurseries=own) for _ in range(2)]
+    for worker in workers:
+        await worker.load(60)
+        assert (await worker.call("__call__", ("words",), {})).shape[0] == 1
+    assert len(own.pids()) == 1
     await stop(*workers)

@@ -7,6 +7,7 @@ Owns what it needs and what is opened; the model's life is in `holder`, what a t
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ class OnnxLoader:
         """
         del trusted  # ONNX files hold no code
         require_folder(path, model_id=model_id)
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # in the kernel, too, where nobody wants to be reported
         require("onnxruntime", *_needed(path), model_id=model_id)
         return OnnxServable(model_id, model_type, path)
 
