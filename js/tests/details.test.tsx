@@ -50,7 +50,7 @@ async function opened(id: string, answer: Partial<DetailsRecord> = {}, changes: 
   const it = place([row(id, changes), row("other")]);
   await page.getByRole("button", { name: `Open ${id}` }).click();
   await expect.element(page.getByText("Asking the kernel…")).toBeVisible();
-  it.host.reply(it.host.last("details"), details(id, answer));
+  it.host.reply(await it.host.asked("details"), details(id, answer));
   await expect.element(page.getByRole("tablist")).toBeVisible();
   return it;
 }
@@ -207,10 +207,10 @@ test("files are listed with their states, asked for again on demand, and a failu
   await expect.element(page.getByRole("row", { name: /^model.bin/ })).toHaveTextContent("downloading, 46 %");
   await expect.element(page.getByRole("row", { name: "old.bin" })).toHaveTextContent("model.bin has the same weights");
   await page.getByRole("button", { name: "Refresh files" }).click();
-  host.reply(host.last("files"), [fileLine("config.json"), fileLine("model.bin")]);
+  host.reply(await host.asked("files"), [fileLine("config.json"), fileLine("model.bin")]);
   await expect.element(page.getByText("2 files, 2.00 MB")).toBeVisible();
   await page.getByRole("button", { name: "Refresh files" }).click();
-  host.refuse(host.last("files"), { type: "OSError", message: "no", hint: "" });
+  host.refuse(await host.asked("files"), { type: "OSError", message: "no", hint: "" });
   await expect.element(page.getByRole("alert")).toHaveTextContent("The files could not be read.");
   expect(asked(host, "files")).toBe(2);
 });
@@ -223,11 +223,11 @@ test("while the model downloads and they are shown, files are asked for every se
   await vi.advanceTimersByTimeAsync(5_000);
   expect(asked(host, "files")).toBe(1); // not answered yet
   for (let count = 2; count <= 4; count += 1) {
-    host.reply(host.last("files"), [fileLine("model.bin", { size: 100, done: count, state: "downloading" })]);
+    host.reply(await host.asked("files"), [fileLine("model.bin", { size: 100, done: count, state: "downloading" })]);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(asked(host, "files")).toBe(count);
   }
-  host.reply(host.last("files"), []);
+  host.reply(await host.asked("files"), []);
   (tab("History").element() as HTMLElement).click();
   await vi.advanceTimersByTimeAsync(10_000);
   expect(asked(host, "files")).toBe(4);
@@ -271,11 +271,11 @@ test("while health is shown, new probes come in without a change of the row", as
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   (tab("Health").element() as HTMLElement).click();
   await vi.waitFor(() => expect(asked(host, "details")).toBe(2));
-  host.reply(host.last("details"), details("alpha", { probes: [probe(0.01), probe(0.02)] }));
+  host.reply(await host.asked("details"), details("alpha", { probes: [probe(0.01), probe(0.02)] }));
   await vi.advanceTimersByTimeAsync(5_000);
   expect(asked(host, "details")).toBe(3);
   expect(document.querySelectorAll(".rmm-sparkline .rmm-mark").length).toBe(2);
-  host.reply(host.last("details"), details("alpha", { probes: [] }));
+  host.reply(await host.asked("details"), details("alpha", { probes: [] }));
   (tab("History").element() as HTMLElement).click();
   await vi.advanceTimersByTimeAsync(20_000);
   expect(asked(host, "details")).toBe(3);
@@ -296,18 +296,24 @@ test("what was typed and not applied outlives the tab and the drawer; once appli
   await userEvent.fill(field, "9");
   await userEvent.keyboard("{Escape}{Enter}");
   await vi.waitFor(() => expect(asked(host, "details")).toBe(2));
-  host.reply(host.last("details"), details("alpha", { settings: [setting("batch_size", "whole")] }));
+  host.reply(await host.asked("details"), details("alpha", { settings: [setting("batch_size", "whole")] }));
   await tab("Settings").click();
   await expect.element(field).toHaveValue(9);
   await page.getByRole("button", { name: "Apply" }).click();
-  host.reply(host.last("configure"), { problems: {} });
+  host.reply(await host.asked("configure"), { problems: {} });
   await vi.waitFor(() => expect(asked(host, "details")).toBe(3));
-  host.reply(host.last("details"), details("alpha", { settings: [setting("batch_size", "whole", { value: 9 })] }));
+  host.reply(
+    await host.asked("details"),
+    details("alpha", { settings: [setting("batch_size", "whole", { value: 9 })] }),
+  );
   await expect.element(page.getByRole("button", { name: "Apply" })).toHaveAttribute("aria-disabled", "true");
   host.set("_rows", [row("alpha", { size: 2 })]);
   await vi.waitFor(() => expect(asked(host, "details")).toBe(4), { timeout: 10_000 });
   // Changed in a cell meanwhile: no draft of earlier days stands in its way.
-  host.reply(host.last("details"), details("alpha", { settings: [setting("batch_size", "whole", { value: 64 })] }));
+  host.reply(
+    await host.asked("details"),
+    details("alpha", { settings: [setting("batch_size", "whole", { value: 64 })] }),
+  );
   await expect.element(field).toHaveValue(64);
 });
 
@@ -347,10 +353,10 @@ test("details are asked for again when the row changes, at most once a second", 
   host.set("_rows", [row("alpha", { size: 99 })]); // while the question is under way
   await vi.advanceTimersByTimeAsync(5_000);
   expect(asked(host, "details")).toBe(2);
-  host.reply(host.last("details"), details("alpha", { licence: "mit" }));
+  host.reply(await host.asked("details"), details("alpha", { licence: "mit" }));
   await vi.advanceTimersByTimeAsync(1_000);
   expect(asked(host, "details")).toBe(3);
-  host.reply(host.last("details"), details("alpha", { licence: "bsd-3-clause" }));
+  host.reply(await host.asked("details"), details("alpha", { licence: "bsd-3-clause" }));
   await vi.advanceTimersByTimeAsync(10_000);
   expect(asked(host, "details")).toBe(3);
   vi.useRealTimers();
@@ -362,7 +368,7 @@ test("a row that did not change asks for nothing", async () => {
   const { host } = place([same]);
   await page.getByRole("button", { name: "Open alpha" }).click();
   await vi.waitFor(() => expect(asked(host, "details")).toBe(1));
-  host.reply(host.last("details"), details("alpha"));
+  host.reply(await host.asked("details"), details("alpha"));
   await expect.element(page.getByRole("tablist")).toBeVisible();
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   host.set("_rows", [same, row("new")]);
@@ -374,19 +380,19 @@ test("a failure is said with a Retry; what was shown stays, marked as old", asyn
   const { host } = place([row("alpha")]);
   await page.getByRole("button", { name: "Open alpha" }).click();
   await vi.waitFor(() => host.last("details"));
-  host.refuse(host.last("details"), { type: "Error", message: "Not now.", hint: "Wait." });
+  host.refuse(await host.asked("details"), { type: "Error", message: "Not now.", hint: "Wait." });
   await expect.element(page.getByRole("alert")).toHaveTextContent("Not now. Wait.");
   await page.getByRole("button", { name: "Retry" }).click();
-  host.reply(host.last("details"), { id: "another" });
+  host.reply(await host.asked("details"), { id: "another" });
   await expect.element(page.getByRole("alert")).toHaveTextContent("The kernel's answer has no details.");
   await page.getByRole("button", { name: "Retry" }).click();
-  host.reply(host.last("details"), details("alpha"));
+  host.reply(await host.asked("details"), details("alpha"));
   await expect.element(page.getByRole("tablist")).toBeVisible();
   await expect.element(page.getByRole("alert")).not.toBeInTheDocument();
   expect(document.querySelector(".rmm-details")?.contains(document.activeElement)).toBe(true);
   host.set("_rows", [row("alpha", { size: 1 })]);
   await vi.waitFor(() => expect(asked(host, "details")).toBe(4), { timeout: 10_000 });
-  host.refuse(host.last("details"), { type: "Error", message: "Not now.", hint: "" });
+  host.refuse(await host.asked("details"), { type: "Error", message: "Not now.", hint: "" });
   await expect.element(page.getByRole("alert")).toHaveTextContent("What is shown may be old.");
   await expect.element(page.getByRole("tablist")).toBeVisible();
 });
@@ -423,7 +429,7 @@ test("S13 S14 hostile and endless texts stay text in every section, and are cut"
   ]);
   await page.getByRole("button").first().click();
   await vi.waitFor(() => host.last("details"));
-  host.reply(host.last("details"), {
+  host.reply(await host.asked("details"), {
     ...details(id, {
       card: HOSTILE.join("\n") + long,
       licence: long,

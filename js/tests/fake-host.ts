@@ -1,4 +1,5 @@
 /** The kernel's side of a view: state that a test sets, and commands that it answers. */
+import { vi } from "vitest";
 import { COMMAND_KIND, type Command, type CommandError, PROTOCOL_VERSION, REPLY_KIND } from "../src/protocol/schema";
 import type { EventCallback, ViewModel } from "../src/views/view-model";
 
@@ -12,6 +13,7 @@ export class FakeHost implements ViewModel {
   saves = 0;
   widget_manager?: unknown;
   readonly #state: Record<string, unknown>;
+  readonly #answered = new Set<string>();
   readonly #callbacks = new Map<string, Set<EventCallback>>();
 
   constructor(state: Record<string, unknown>) {
@@ -53,10 +55,12 @@ export class FakeHost implements ViewModel {
   }
 
   reply(command: Command, value: unknown): void {
+    this.#answered.add(command.rid);
     this.emit("msg:custom", { kind: REPLY_KIND, rid: command.rid, ok: true, value });
   }
 
   refuse(command: Command, error: CommandError): void {
+    this.#answered.add(command.rid);
     this.emit("msg:custom", { kind: REPLY_KIND, rid: command.rid, ok: false, error });
   }
 
@@ -74,6 +78,17 @@ export class FakeHost implements ViewModel {
   /** The commands sent so far, without pings. */
   get commands(): Pick<Command, "name" | "args">[] {
     return this.sent.filter(({ name }) => name !== "ping").map(({ name, args }) => ({ name, args: args ?? {} }));
+  }
+
+  /** The last command of that name that has no answer yet, once there is one: views ask after they are drawn. */
+  asked(name: string): Promise<Command> {
+    return vi.waitFor(() => {
+      const command = this.sent.filter((candidate) => candidate.name === name).at(-1);
+      if (!command || this.#answered.has(command.rid)) {
+        throw new Error(`no ${name} waits for an answer`);
+      }
+      return command;
+    });
   }
 
   /** The last command of that name. */

@@ -51,7 +51,7 @@ test("it says what is freed and what stays, and begins where Enter does no harm"
   await expect.element(page.getByRole("dialog", { name: "Remove alpha" })).toBeVisible();
   expect(document.activeElement).toBe(button("Cancel").element());
   await expect.element(page.getByText("It is loaded. It is unloaded first.")).toBeVisible();
-  host.reply(host.last("details"), details("alpha", { unfinished: 5_000_000 }));
+  host.reply(await host.asked("details"), details("alpha", { unfinished: 5_000_000 }));
   await vi.waitFor(() =>
     expect(described("Delete with its files")).toBe(
       "Frees 1.20 GB. 300 MB are shared with other models and stay. " +
@@ -77,7 +77,7 @@ test("deleting closes it, tells the freed bytes, forgets the model and leads bac
   expect(host.commands.filter(({ name }) => name === "remove")).toEqual([
     { name: "remove", args: { model_ids: ["alpha"], files: true } },
   ]);
-  host.reply(host.last("remove"), { freed: 1_200_000_000 });
+  host.reply(await host.asked("remove"), { freed: 1_200_000_000 });
   await expect.element(page.getByRole("dialog")).not.toBeInTheDocument();
   await expect.element(page.getByText("alpha deleted. Freed 1.20 GB.")).toBeVisible();
   expect(state.announcement.value).toBe("alpha deleted. Freed 1.20 GB.");
@@ -91,7 +91,7 @@ test("removing from the list asks for no files", async () => {
   await ask();
   await button("Remove from the list").click();
   expect(host.last("remove").args).toEqual({ model_ids: ["alpha"], files: false });
-  host.reply(host.last("remove"), { freed: 0 });
+  host.reply(await host.asked("remove"), { freed: 0 });
   await expect.element(page.getByText("alpha removed from the list. The files stay.")).toBeVisible();
 });
 
@@ -117,17 +117,17 @@ test("several models are summed up, removed in batches, and a failure leaves the
   await expect.element(page.getByText("and 37 more")).toBeVisible();
   await button("Delete with their files").click();
   expect(host.last("remove").args).toEqual({ model_ids: ids.slice(0, 20), files: true });
-  host.reply(host.last("remove"), { freed: 600_000_000 });
+  host.reply(await host.asked("remove"), { freed: 600_000_000 });
   await expect.element(page.getByText("Deleting… 20 of 45 done")).toBeVisible();
-  host.refuse(host.last("remove"), { type: "OSError", message: "The disk is gone.", hint: "Bring it back." });
+  host.refuse(await host.asked("remove"), { type: "OSError", message: "The disk is gone.", hint: "Bring it back." });
   await expect
     .element(page.getByRole("alert"))
     .toHaveTextContent("The disk is gone. Bring it back. 20 of 45 are removed.");
   await button("Delete with their files").click();
   expect(host.last("remove").args).toEqual({ model_ids: ids.slice(20, 40), files: true });
-  host.reply(host.last("remove"), { freed: 100_000_000 });
+  host.reply(await host.asked("remove"), { freed: 100_000_000 });
   await vi.waitFor(() => expect(host.last("remove").args).toEqual({ model_ids: ids.slice(40), files: true }));
-  host.reply(host.last("remove"), { freed: 300_000_000 });
+  host.reply(await host.asked("remove"), { freed: 300_000_000 });
   await expect.element(page.getByText("25 models deleted. Freed 400 MB.")).toBeVisible();
 });
 
@@ -138,7 +138,7 @@ test("closed while it runs, it goes on and tells its end", async () => {
   await button("Let it go on").click();
   await expect.element(page.getByRole("dialog")).not.toBeInTheDocument();
   await ask();
-  host.refuse(host.last("remove"), { type: "OSError", message: "It is read-only.", hint: "" });
+  host.refuse(await host.asked("remove"), { type: "OSError", message: "It is read-only.", hint: "" });
   await expect.element(page.getByText("It is read-only.")).toBeVisible();
   await expect.element(page.getByRole("dialog")).toBeVisible();
 });
@@ -146,7 +146,7 @@ test("closed while it runs, it goes on and tells its end", async () => {
 test("where the sizes cannot be told, it says so and still removes", async () => {
   const { host } = place([row("alpha")], ["alpha"]);
   await ask();
-  host.refuse(host.last("details"), { type: "Error", message: "No such model.", hint: "" });
+  host.refuse(await host.asked("details"), { type: "Error", message: "No such model.", hint: "" });
   await vi.waitFor(() =>
     expect(described("Delete with its files")).toBe("How much that frees is not known. No such model."),
   );
@@ -160,7 +160,7 @@ test("an answer of another shape frees nothing that is known", async () => {
     [{ freeable: "1", size_on_disk: Number.NaN, unfinished: -5 }, "There are no files on disk."],
   ] as const) {
     await ask();
-    host.reply(host.last("details"), answer);
+    host.reply(await host.asked("details"), answer);
     await vi.waitFor(() => expect(described("Delete with its files")).toBe(words));
     await userEvent.keyboard("{Escape}");
     await expect.element(page.getByRole("dialog")).not.toBeInTheDocument();
@@ -174,7 +174,7 @@ test("hostile and endless ids are text, and cut", async () => {
     ids,
   );
   await ask();
-  host.refuse(host.last("usage"), { type: "Error", message: HOSTILE.join(), hint: "" });
+  host.refuse(await host.asked("usage"), { type: "Error", message: HOSTILE.join(), hint: "" });
   await expect.element(page.getByText("…")).toBeVisible();
   expect(element.querySelectorAll("img, script, iframe, style, math, a, b").length).toBe(0);
   expect("__pwned" in window).toBe(false);

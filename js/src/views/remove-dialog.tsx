@@ -141,7 +141,7 @@ interface ChoiceProps {
 function Choice({ label, enabled, destructive, children, onChoose }: ChoiceProps) {
   const effectId = useUniqueId();
   return (
-    <div class="rmm-choice" data-destructive={destructive}>
+    <div class="rmm-removal" data-destructive={destructive}>
       <p id={effectId}>{children}</p>
       <button
         type="button"

@@ -55,7 +55,7 @@ export function TableTools({ arrangement, all }: ToolsProps) {
       </Choice>
       <ColumnsMenu arrangement={arrangement} />
       {arrangement.isFiltered && (
-        <span class="rmm-small rmm-count">
+        <span class="rmm-small rmm-shown-count">
           {shown.toLocaleString()} of {all.length.toLocaleString()}
         </span>
       )}

@@ -73,7 +73,7 @@ function Buttons({ state, row, onRemove }: { state: ViewState; row: Row; onRemov
         disabled={disabled}
         onClick={() => send(row.pinned ? "unpin" : "pin")}
       >
-        <svg class="rmm-icon rmm-pin" viewBox="0 0 16 16" aria-hidden="true" focusable="false">
+        <svg class="rmm-icon rmm-pin-mark" viewBox="0 0 16 16" aria-hidden="true" focusable="false">
           <path d={row.pinned ? PINNED : UNPINNED} fill-rule="evenodd" />
         </svg>
         Pin

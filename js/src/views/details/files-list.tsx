@@ -37,7 +37,7 @@ export function FilesList({ state, feed }: { state: ViewState; feed: DetailsFeed
         </p>
       )}
       {files.length > 0 && (
-        <table class="rmm-files">
+        <table class="rmm-details-files">
           <thead>
             <tr>
               <th scope="col">File</th>

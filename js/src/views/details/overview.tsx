@@ -18,7 +18,7 @@ export function Overview({ details, row }: OverviewProps) {
   return (
     <>
       {details.card && <p class="rmm-card">{details.card}</p>}
-      <dl class="rmm-facts">
+      <dl class="rmm-details-facts">
         <Fact name="Repository">
           <Page address={details.page} name={row?.repo || details.id} />
         </Fact>
@@ -123,7 +123,7 @@ function Memory({ now, need }: { now: number; need: number }) {
   return (
     <>
       {formatBytes(now)} of an expected {formatBytes(need)}
-      <span class="rmm-memory" data-over={now > need || undefined} aria-hidden="true">
+      <span class="rmm-details-memory" data-over={now > need || undefined} aria-hidden="true">
         <span class="rmm-memory-now" style={{ width: `${(100 * now) / most}%` }} />
         <span class="rmm-memory-need" style={{ "inset-inline-start": `${(100 * need) / most}%` }} />
       </span>

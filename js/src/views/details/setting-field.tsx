@@ -40,7 +40,7 @@ export function SettingField({ setting, draft, problem, changed, onDraft }: Fiel
       <div class="rmm-field-controls">
         {draft !== null && <Control {...control} />}
         {setting.optional && (
-          <label class="rmm-check">
+          <label class="rmm-setting-check">
             <input
               // Where it is the only control, it is the one that the label names.
               id={draft === null && setting.kind !== "size" ? id : undefined}
@@ -99,7 +99,7 @@ function Control({ setting, draft, id, describedBy, isInvalid, onDraft }: Contro
   switch (setting.kind) {
     case "flag":
       return (
-        <span class="rmm-check">
+        <span class="rmm-setting-check">
           <input
             {...shared}
             type="checkbox"
