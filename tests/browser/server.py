@@ -42,8 +42,12 @@ class LocalServer:
     def __enter__(self) -> Self:
         # Another process may take the free port first.
         for _attempt in range(3):
-            if self._start():
-                return self
+            try:
+                if self._start():
+                    return self
+            except BaseException:  # a test's time is over
+                self.stop()
+                raise
             self.stop()
         raise RuntimeError(f"the server did not start:\n{self._log.read_text()[-3000:]}")
 
