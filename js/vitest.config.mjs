@@ -1,4 +1,5 @@
 // Runs the tests in a real Chromium: the system's, or the one that RMM_CHROMIUM names.
+import { realpathSync } from "node:fs";
 import { env } from "node:process";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
@@ -19,12 +20,25 @@ const launchOptions = {
 export default defineConfig({
   // Named here, or a first run would find them late and reload the page amid a test.
   optimizeDeps: {
-    include: ["preact", "preact/hooks", "preact/jsx-runtime", "preact/jsx-dev-runtime", "@preact/signals"],
+    include: [
+      "preact",
+      "preact/hooks",
+      "preact/jsx-runtime",
+      "preact/jsx-dev-runtime",
+      "@preact/signals",
+      "@jupyter-widgets/base",
+      "@jupyter-widgets/base-manager",
+      "@lumino/widgets",
+      "anywidget",
+    ],
   },
-  server: { host: "127.0.0.1" },
+  // The built bundles are beside js/, in the Python package.
+  server: { host: "127.0.0.1", fs: { allow: ["..", realpathSync("node_modules")] } },
   test: {
     include: ["tests/**/*.test.ts", "tests/**/*.test.tsx"],
     testTimeout: 30_000,
+    // ipywidgets' manager brings parts that look for Node, and are never called here.
+    onConsoleLog: (text) => !text.includes("externalized for browser compatibility"),
     browser: {
       enabled: true,
       headless: true,

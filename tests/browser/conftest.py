@@ -15,8 +15,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from rmm_widgets.demo.server import DemoHub
+
 from .lab import LabPage, Notebook
+from .scenes import Scene
 from .server import JupyterServer
+from .standalone import Pages, StandaloneView
 
 REPOSITORY = Path(__file__).parents[2]
 PATIENCE = 20_000.0
@@ -112,3 +116,31 @@ def open_notebook(lab: LabPage) -> Iterator[Callable[..., Notebook]]:
     yield open_notebook
     for notebook in opened:
         notebook.close()
+
+
+@pytest.fixture
+def scene(hub: DemoHub, open_notebook: Callable[..., Notebook], tmp_path: Path) -> Scene:
+    """Notebooks on a hub and a folder of this test's own."""
+    return Scene(hub, tmp_path, open_notebook)
+
+
+@pytest.fixture(scope="package")
+def pages() -> Iterator[Pages]:
+    """The server of pages that show one widget without Jupyter."""
+    with Pages() as pages:
+        yield pages
+
+
+@pytest.fixture
+def standalone(chromium: Browser, pages: Pages) -> Iterator[Callable[..., StandaloneView]]:
+    """Opens pages that show one widget without Jupyter."""
+    opened: list[StandaloneView] = []
+
+    def open_page(*, width: int = 1000, height: int = 800, dark: bool = False) -> StandaloneView:
+        view = StandaloneView(chromium, pages, width=width, height=height, dark=dark)
+        opened.append(view)
+        return view
+
+    yield open_page
+    for view in opened:
+        view.close()

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import nbformat
 from nbformat import v4
-from playwright.sync_api import Error, Locator, Page, Route
+from playwright.sync_api import Dialog, Error, Locator, Page, Route
 
 from .server import JupyterServer
 
@@ -23,6 +23,7 @@ class LabPage:
         page: The playwright page.
         external_requests: URLs that were asked for outside of the server.
         page_errors: Uncaught errors of the page's scripts.
+        dialogs: Messages of alerts and the like; they are dismissed.
     """
 
     def __init__(self, page: Page, server: JupyterServer) -> None:
@@ -30,6 +31,8 @@ class LabPage:
         self.server = server
         self.external_requests: list[str] = []
         self.page_errors: list[str] = []
+        self.dialogs: list[str] = []
+        page.on("dialog", self._dismiss)
         page.on("pageerror", lambda error: self.page_errors.append(str(error)))
         page.route(self._is_external, self._stop)
 
@@ -46,6 +49,7 @@ class LabPage:
     def forget_incidents(self) -> None:
         self.external_requests.clear()
         self.page_errors.clear()
+        self.dialogs.clear()
 
     def execute(self, command: str, arguments: dict[str, Any] | None = None) -> None:
         """Run a JupyterLab command and wait for its end."""
@@ -85,6 +89,14 @@ class LabPage:
     def _stop(self, route: Route) -> None:
         self.external_requests.append(route.request.url)
         route.abort()
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        # Leaving a page with unsaved changes asks, too.
+        if dialog.type == "beforeunload":
+            dialog.accept()
+            return
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
 
 
 class Notebook:
@@ -136,6 +148,14 @@ class Notebook:
             self._evaluate("return widget.content.widgets[value].model.toJSON().outputs;", index),
         )
 
+    def errors(self, index: int) -> list[str]:
+        """The exceptions that a cell raised, by name and text."""
+        return [
+            f"{output['ename']}: {output['evalue']}"
+            for output in self.outputs(index)
+            if output["output_type"] == "error"
+        ]
+
     def text(self, index: int) -> str:
         """What a cell printed."""
         return "".join("".join(output.get("text", "")) for output in self.outputs(index))
@@ -163,6 +183,26 @@ class Notebook:
         """Restart the kernel and wait until it answers again."""
         self._evaluate("return widget.sessionContext.restartKernel().then(() => 0);")
         self.wait_for_kernel()
+
+    def is_running(self, index: int) -> bool:
+        """Whether a cell that `run` started has not ended yet."""
+        return not self._evaluate("return widget.finished[value];", index)
+
+    def interrupt(self) -> None:
+        """Interrupt what the kernel runs."""
+        self._evaluate("return widget.sessionContext.session.kernel.interrupt();")
+
+    def save(self) -> None:
+        """Write the notebook to its file."""
+        self._evaluate("return widget.context.save().then(() => 0);")
+
+    def shut_kernel_down(self) -> None:
+        """End the kernel; the document stays open."""
+        self._evaluate("return widget.sessionContext.shutdown().then(() => 0);")
+
+    def leave(self) -> None:
+        """Close the document; its kernel goes on."""
+        self._evaluate("widget.context.model.dirty = false; widget.close();")
 
     def close(self) -> None:
         """Shut the kernel down and close the document; nothing is saved."""

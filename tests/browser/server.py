@@ -1,4 +1,4 @@
-"""A JupyterLab server for tests: loopback only, its own folders, gone with all its kernels at the end."""
+"""Servers for tests: loopback only, folders of their own, gone with all their kernels at the end."""
 
 from __future__ import annotations
 
@@ -9,62 +9,50 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
 import psutil
 
+REPOSITORY = Path(__file__).parents[2]
 START_TIMEOUT = 90.0
 STOP_TIMEOUT = 20.0
 
 
-class JupyterServer:
-    """Runs `python -m jupyterlab`; use as a context manager.
+class LocalServer:
+    """A program that serves pages from a folder; use as a context manager.
 
     Attributes:
         url: Where it listens, without a slash at the end.
         root: The folder it serves.
+        data: Jupyter's data folder, with the list of notebooks that are trusted.
     """
 
-    def __init__(self, folder: Path, labextension: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         self.root = folder / "root"
+        self.data = folder / "data"
         self.url = ""
         self._folder = folder
         self._log = folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self.root.mkdir()
-        extensions = folder / "labextensions"
-        extensions.mkdir()
-        (extensions / "rmm-widgets").symlink_to(labextension, target_is_directory=True)
-        notifications = folder / "settings" / "@jupyterlab" / "apputils-extension"
-        notifications.mkdir(parents=True)
-        (notifications / "notification.jupyterlab-settings").write_text(
-            '{"fetchNews": "false", "checkForUpdates": false}'
-        )
+        self.root.mkdir(parents=True)
 
     def __enter__(self) -> Self:
         # Another process may take the free port first.
         for _attempt in range(3):
-            if self._start():
-                return self
+            try:
+                if self._start():
+                    return self
+            except BaseException:  # a test's time is over
+                self.stop()
+                raise
             self.stop()
-        raise RuntimeError(f"JupyterLab did not start:\n{self._log.read_text()[-3000:]}")
+        raise RuntimeError(f"the server did not start:\n{self._log.read_text()[-3000:]}")
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-    def api(self, method: str, path: str, body: object = None) -> Any:
-        """Call the server's REST interface."""
-        request = urllib.request.Request(
-            f"{self.url}/api/{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            content = answer.read()
-        return json.loads(content) if content else None
 
     def stop(self) -> None:
         """End the server, its kernels and what they started."""
@@ -72,8 +60,7 @@ class JupyterServer:
         if process is None:
             return
         with contextlib.suppress(OSError):
-            for kernel in self.api("GET", "kernels"):
-                self.api("DELETE", f"kernels/{kernel['id']}")
+            self._end_kernels()
         started: list[psutil.Process] = []
         with contextlib.suppress(psutil.NoSuchProcess):
             started = psutil.Process(process.pid).children(recursive=True)
@@ -103,15 +90,76 @@ class JupyterServer:
             )
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and self._process.poll() is None:
-            with contextlib.suppress(OSError):
-                self.api("GET", "status")
-                return True
+            try:
+                with urllib.request.urlopen(f"{self.url}{self._HEALTH}", timeout=30):
+                    return True
+            except urllib.error.HTTPError:
+                return True  # it answers
+            except OSError:
+                pass
             time.sleep(0.05)
         return False
 
+    _HEALTH = "/"
+    """An address that answers once the server is up."""
+
     def _command(self, port: int) -> list[str]:
+        raise NotImplementedError
+
+    def _end_kernels(self) -> None:
+        """End what would otherwise be killed with the server."""
+
+    def _environment(self) -> dict[str, str]:
+        folder = self._folder
+        return os.environ | {
+            "JUPYTER_CONFIG_DIR": str(folder / "config"),
+            "JUPYTER_DATA_DIR": str(self.data),
+            "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+            "IPYTHONDIR": str(folder / "ipython"),
+            "HF_HOME": str(folder / "huggingface"),
+            "RMM_DATA_DIR": str(folder / "rmm"),
+            "RMM_DEMO_DIR": str(folder / "rmm-demo"),
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        }
+
+
+class JupyterServer(LocalServer):
+    """JupyterLab, or Notebook where that is the application, with the front end of this checkout."""
+
+    _HEALTH = "/api/status"
+
+    def __init__(self, folder: Path, labextension: Path, *, application: str = "jupyterlab") -> None:
+        super().__init__(folder)
+        self._application = application
+        extensions = folder / "labextensions"
+        extensions.mkdir()
+        (extensions / "rmm-widgets").symlink_to(labextension, target_is_directory=True)
+        notifications = folder / "settings" / "@jupyterlab" / "apputils-extension"
+        notifications.mkdir(parents=True)
+        (notifications / "notification.jupyterlab-settings").write_text(
+            '{"fetchNews": "false", "checkForUpdates": false}'
+        )
+
+    def api(self, method: str, path: str, body: object = None) -> Any:
+        """Call the server's REST interface."""
+        request = urllib.request.Request(
+            f"{self.url}/api/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            content = answer.read()
+        return json.loads(content) if content else None
+
+    def _end_kernels(self) -> None:
+        for kernel in self.api("GET", "kernels"):
+            self.api("DELETE", f"kernels/{kernel['id']}")
+
+    def _command(self, port: int) -> list[str]:
+        name = "LabApp" if self._application == "jupyterlab" else "JupyterNotebookApp"
         return [
-            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+            *(sys.executable, "-m", self._application, "--no-browser", "--allow-root"),
             "--ServerApp.ip=127.0.0.1",
             f"--ServerApp.port={port}",
             "--ServerApp.port_retries=0",
@@ -120,23 +168,11 @@ class JupyterServer:
             "--ServerApp.disable_check_xsrf=True",
             f"--ServerApp.root_dir={self.root}",
             f"--LabServerApp.extra_labextensions_path={self._folder / 'labextensions'}",
-            "--LabApp.expose_app_in_browser=True",
-            f"--LabApp.user_settings_dir={self._folder / 'settings'}",
-            f"--LabApp.workspaces_dir={self._folder / 'workspaces'}",
+            f"--{name}.expose_app_in_browser=True",
+            f"--{name}.user_settings_dir={self._folder / 'settings'}",
+            f"--{name}.workspaces_dir={self._folder / 'workspaces'}",
             "--FileContentsManager.delete_to_trash=False",
         ]
-
-    def _environment(self) -> dict[str, str]:
-        folder = self._folder
-        return os.environ | {
-            "JUPYTER_CONFIG_DIR": str(folder / "config"),
-            "JUPYTER_DATA_DIR": str(folder / "data"),
-            "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-            "IPYTHONDIR": str(folder / "ipython"),
-            "HF_HOME": str(folder / "huggingface"),
-            "RMM_DATA_DIR": str(folder / "rmm"),
-            "RMM_DEMO_DIR": str(folder / "rmm-demo"),
-        }
 
 
 def _free_port() -> int:

@@ -1,0 +1,2 @@
+/** Ships without types; it calls `define`, as RequireJS offers it. */
+declare module "anywidget";

@@ -1,0 +1,125 @@
+"""The panel in Notebook 7, Voila and marimo: it shows, a click reaches Python, the state comes back."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import v4
+from playwright.sync_api import Browser, Page, Route, expect
+
+from rmm_widgets.demo.server import DemoHub
+
+from .scenes import PANEL, button, manager_on, registering, row
+from .server import REPOSITORY, JupyterServer, LocalServer
+
+HOST_TIMEOUT = 90_000.0
+"""Voila shows nothing until all cells have run."""
+
+
+class Voila(LocalServer):
+    def _command(self, port: int) -> list[str]:
+        options = ["--no-browser", f"--port={port}", "--Voila.ip=127.0.0.1"]
+        return [sys.executable, "-m", "voila", str(self.root / "panel.ipynb"), *options]
+
+    _HEALTH = "/voila/static/"
+
+
+class Marimo(LocalServer):
+    _HEALTH = "/health"
+
+    def _command(self, port: int) -> list[str]:
+        options = ["--headless", "--no-token", "--host", "127.0.0.1", "-p", str(port)]
+        return [sys.executable, "-m", "marimo", "run", str(self.root / "panel.py"), *options]
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A page that reaches this machine only."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(HOST_TIMEOUT)
+    page = context.new_page()
+
+    def stop(route: Route) -> None:
+        route.abort()  # some hosts ask a CDN for parts that they also have
+
+    page.route(lambda url: url.startswith(("http:", "https:")) and "//127.0.0.1:" not in url, stop)
+    yield page
+    context.close()
+
+
+def needs(package: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+
+
+def expect_a_working_panel(page: Page, hub: DemoHub) -> None:
+    expect(page.get_by_role("grid", name="Models")).to_be_visible(timeout=HOST_TIMEOUT)
+    digits = row(page.locator("body"), "vit-digits")
+    expect(digits).to_contain_text("not downloaded")
+    assert hub.count(origin="cdn") == 0
+    button(digits, "Download vit-digits").click()
+    expect(button(digits, "Load vit-digits")).to_be_enabled(timeout=HOST_TIMEOUT)
+    assert hub.count(origin="cdn") > 0
+    background = page.locator(".rmm-root").evaluate("(root) => getComputedStyle(root).backgroundColor")
+    assert background not in {"", "rgba(0, 0, 0, 0)"}, "the panel has its style sheet"
+
+
+def write_notebook(path: Path, *cells: str) -> None:
+    notebook = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "python3"}
+    nbformat.write(notebook, path)
+
+
+def test_notebook_7(page: Page, hub: DemoHub, tmp_path: Path) -> None:
+    needs("notebook")
+    labextension = REPOSITORY / "rmm_widgets" / "labextension"
+    with JupyterServer(tmp_path / "server", labextension, application="notebook") as server:
+        write_notebook(server.root / "panel.ipynb", manager_on(hub, tmp_path), registering("vit-digits"), PANEL)
+        page.goto(f"{server.url}/notebooks/panel.ipynb", wait_until="commit")
+        page.wait_for_function(
+            "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+        )
+        page.evaluate("window.jupyterapp.commands.execute('runmenu:run-all').then(() => 0)")
+        expect_a_working_panel(page, hub)
+
+
+def test_voila(page: Page, hub: DemoHub, tmp_path: Path) -> None:
+    needs("voila")
+    server = Voila(tmp_path / "server")
+    write_notebook(server.root / "panel.ipynb", manager_on(hub, tmp_path), registering("vit-digits"), PANEL)
+    with server:
+        page.goto(server.url, wait_until="commit")
+        expect_a_working_panel(page, hub)
+
+
+APP = """
+import marimo
+
+app = marimo.App()
+
+
+@app.cell
+def _():
+{code}
+    return
+
+
+if __name__ == "__main__":
+    app.run()
+"""
+
+
+def test_marimo(page: Page, hub: DemoHub, tmp_path: Path) -> None:
+    needs("marimo")
+    server = Marimo(tmp_path / "server")
+    lines = "\n".join([manager_on(hub, tmp_path), registering("vit-digits"), PANEL]).split("\n")
+    code = "\n".join(f"    {line}" for line in lines)
+    (server.root / "panel.py").write_text(APP.format(code=code))
+    with server:
+        page.goto(server.url, wait_until="commit")
+        expect_a_working_panel(page, hub)
