@@ -1,5 +1,6 @@
 /** The panel's way to the Hub: a repository's name is added, words are searched for; results open below. */
 import { useMemo } from "preact/hooks";
+import { onEnter } from "./enter-key";
 import { FailureNote } from "./failure-note";
 import { HubQuery, isRepository } from "./hub-query";
 import { SearchResults } from "./search-results";
@@ -34,6 +35,7 @@ export function HubSearch({ state }: { state: ViewState }) {
           onInput={(event) => {
             query.text.value = event.currentTarget.value;
           }}
+          onKeyDown={onEnter(() => query.submit())}
         />
         <button
           type="button"

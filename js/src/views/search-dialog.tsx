@@ -1,6 +1,7 @@
 /** The Hub search as the content of a dialog: words and a type, and what was found. */
 import { useMemo } from "preact/hooks";
 import type { ModelType } from "../protocol/schema";
+import { onEnter } from "./enter-key";
 import { FailureNote } from "./failure-note";
 import { words } from "./format";
 import { HubQuery, isRepository } from "./hub-query";
@@ -35,6 +36,7 @@ export function SearchForm({ state }: { state: ViewState }) {
           onInput={(event) => {
             query.text.value = event.currentTarget.value;
           }}
+          onKeyDown={onEnter(() => query.submit())}
         />
         <select
           class="rmm-input rmm-select"
