@@ -81,9 +81,14 @@ def median(spent: Sequence[Spent]) -> Spent:
 
 
 class Lab:
-    """The page, the notebook in it, and its kernel."""
+    """The page, the notebook in it, and its kernel.
 
-    def __init__(self, lab: LabPage, cells: Sequence[str]) -> None:
+    Attributes:
+        folder: For whatever the kernel writes; gone at the end.
+    """
+
+    def __init__(self, lab: LabPage, cells: Sequence[str], folder: Path) -> None:
+        self.folder = folder
         self.page = lab.page
         self.wire = Wire(lab.page)
         self._devtools = lab.page.context.new_cdp_session(lab.page)
@@ -155,14 +160,14 @@ def open_lab(cells: Sequence[str]) -> Iterator[Lab]:
     memory = Path("/dev/shm")
     with (
         tempfile.TemporaryDirectory(prefix="rmm-bench-", dir=memory if memory.is_dir() else None) as folder,
-        _environment(PYTHONPATH=str(REPOSITORY), RMM_BENCH_DIR=folder),
+        _python_path(REPOSITORY),
         JupyterServer(Path(folder), labextension) as server,
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=_chromium(), args=_FLAGS) as browser,
     ):
         context = browser.new_context(viewport={"width": 1280, "height": 900})
         context.add_init_script(_PROBE)
-        lab = Lab(LabPage(context.new_page(), server), cells)
+        lab = Lab(LabPage(context.new_page(), server), cells, Path(folder) / "models")
         yield lab
         lab.notebook.close()
 
@@ -181,16 +186,14 @@ def kernel_value(lab: Lab, expression: str) -> Any:
 
 
 @contextlib.contextmanager
-def _environment(**names: str) -> Iterator[None]:
-    """Environment variables for the server and its kernels."""
-    before = dict(os.environ)
-    path = os.pathsep.join(filter(None, [names.pop("PYTHONPATH"), before.get("PYTHONPATH")]))
-    os.environ.update(names, PYTHONPATH=path)
+def _python_path(folder: Path) -> Iterator[None]:
+    """Let the server's kernels import what lies in a folder."""
+    before = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), before]))
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        os.environ["PYTHONPATH"] = before
 
 
 def _chromium() -> str:

@@ -26,11 +26,10 @@ CHANGE_AIM = 120.0
 CLICK_AIM = 15.0
 
 _SETUP = """
-import os, time
+import time
 from pathlib import Path
 from IPython.display import display
 from rmm_widgets import ModelInfo, ModelManager, ModelManagerPanel
-folder = Path(os.environ["RMM_BENCH_DIR"])
 
 class Observed(ModelManager):
     def download_model(self, *arguments, **options):
@@ -38,7 +37,7 @@ class Observed(ModelManager):
         called = time.time()
         return super().download_model(*arguments, **options)
 
-manager = Observed(endpoint="{endpoint}", cache_dir=folder / "hub", data_dir=folder / "data")
+manager = Observed(endpoint="{endpoint}", cache_dir=Path.cwd() / "hub", data_dir=Path.cwd() / "data")
 called = changed = awaited = None
 
 def look():

@@ -163,11 +163,11 @@ globalThis.rmmBench = (() => {
       return wall(performance.now());
     },
     expectShown,
-    whenShown: () => inTime(shown, 'what should be shown'),
+    whenShown: () => inTime(shown, "what should be shown"),
     rest,
     scroll,
     expectResult,
-    whenResult: () => inTime(result, 'the key'),
+    whenResult: () => inTime(result, "the key"),
     lastClick: () => clicks.at(-1),
   };
 })();

@@ -20,17 +20,16 @@ DOWNLOADS = 100
 SECONDS = 10
 SIZE = 4_000_000
 """Bytes of a model: more than comes until the end, and so few that it comes on one connection."""
-RATE = 130_000
+RATE = 60_000
 """Bytes a second of one connection."""
 
 _SETUP = """
-import os, time
+import time
 from pathlib import Path
 from IPython.display import display
 from rmm_widgets import ModelInfo, ModelManager, ModelManagerPanel
-folder = Path(os.environ["RMM_BENCH_DIR"])
 manager = ModelManager(
-    endpoint="{endpoint}", cache_dir=folder / "hub", data_dir=folder / "data", max_concurrent_downloads={count}
+    endpoint="{endpoint}", cache_dir=Path.cwd() / "hub", data_dir=Path.cwd() / "data", max_concurrent_downloads={count}
 )
 names = [f"model-{{number:03d}}" for number in range({count})]
 manager.register_models(ModelInfo(name, "embedding_model", f"bench/{{name}}") for name in names)
