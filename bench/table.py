@@ -157,7 +157,7 @@ def _scroll(lab: Lab, rounds: int) -> None:
     print("| --- | --- | --- | --- | --- |")
     print(f"| at rest | {_rate(resting):.1f} | | {max(map(max, resting)):.0f} | |")
     scrolling = [run["between"] for run in runs]
-    blank = statistics.median(run["blank"] / len(run["between"]) for run in runs)
+    blank = statistics.median(run["blank"] for run in runs)
     print(f"| scrolling | {_rate(scrolling):.1f} | 55 | {max(map(max, scrolling)):.0f} | {blank:.0%} |")
 
 
