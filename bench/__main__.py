@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import calls, download, imports, load_lateness, loading, main_job, memory
+from . import calls, download, imports, latency, load_lateness, loading, main_job, memory, progress, table
 
 MEASUREMENTS = {
     "imports": imports.main,
@@ -14,6 +14,9 @@ MEASUREMENTS = {
     "calls": calls.main,
     "responsiveness": load_lateness.main,
     "memory": memory.main,
+    "table": table.main,
+    "progress": progress.main,
+    "latency": latency.main,
 }
 
 

@@ -67,7 +67,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _described(repo_id: str, files: Mapping[str, Path]) -> tuple[Repository, Commit]:
+def described(repo_id: str, files: Mapping[str, Path]) -> tuple[Repository, Commit]:
+    """A repository of these files, and its only commit."""
     repositories = Repositories()
     oid = repositories.put(repo_id, files)
     repository = repositories.get(repo_id)
@@ -85,12 +86,12 @@ def nginx_hub(repo_id: str, files: Mapping[str, Path], *, rate: str = "") -> Ite
     program = shutil.which("nginx") or "/usr/sbin/nginx"
     if not Path(program).exists():
         raise SystemExit("This measurement needs nginx: apt-get install nginx-light")
-    repository, commit = _described(repo_id, files)
+    repository, commit = described(repo_id, files)
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), _free_port()
         folder.chmod(0o755)
         _lay_out(folder / "root", repository, commit)
-        hashes = "\n".join(f'        "{_resolve(repo_id, commit, path)}" {f.etag};' for path, f in commit.files.items())
+        hashes = "\n".join(f'        "{resolved(repo_id, commit, path)}" {f.etag};' for path, f in commit.files.items())
         configuration = _CONFIGURATION.format(
             folder=folder, port=port, commit=commit.oid, hashes=hashes, limit=f"limit_rate {rate};" if rate else ""
         )
@@ -104,22 +105,24 @@ def nginx_hub(repo_id: str, files: Mapping[str, Path], *, rate: str = "") -> Ite
             process.wait()
 
 
-def _resolve(repo_id: str, commit: Commit, path: str) -> str:
+def resolved(repo_id: str, commit: Commit, path: str) -> str:
+    """Where a file is, below the endpoint."""
     return f"/{repo_id}/resolve/{commit.oid}/{path}"
 
 
 def _lay_out(root: Path, repository: Repository, commit: Commit) -> None:
-    for url, document in _documents(repository, commit).items():
+    for url, document in documents_of(repository, commit).items():
         target = root / url.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(document))
     for path, file in commit.files.items():
-        target = root / _resolve(repository.repo_id, commit, path).lstrip("/")
+        target = root / resolved(repository.repo_id, commit, path).lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(file.source if isinstance(file.source, Path) else "/dev/null")
 
 
-def _documents(repository: Repository, commit: Commit) -> dict[str, object]:
+def documents_of(repository: Repository, commit: Commit) -> dict[str, object]:
+    """What the endpoint says about a repository, by path."""
     api = f"/api/models/{repository.repo_id}"
     description = documents.model_document(repository, commit, blobs=True)
     listing = documents.tree_document(commit, "", recursive=True, expand=False)
@@ -139,10 +142,10 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 @contextlib.contextmanager
 def slow_hub(repo_id: str, files: Mapping[str, Path], *, latency: float) -> Iterator[str]:
     """Serve one repository of small files from memory, each answer `latency` seconds late; gives the endpoint."""
-    repository, commit = _described(repo_id, files)
-    bodies = {url: (json.dumps(document).encode(), "") for url, document in _documents(repository, commit).items()}
+    repository, commit = described(repo_id, files)
+    bodies = {url: (json.dumps(document).encode(), "") for url, document in documents_of(repository, commit).items()}
     for path, file in commit.files.items():
-        bodies[quote(_resolve(repo_id, commit, path))] = (file.read(), file.etag)
+        bodies[quote(resolved(repo_id, commit, path))] = (file.read(), file.etag)
     heads = {
         url: (
             f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nX-Repo-Commit: {commit.oid}\r\n"
