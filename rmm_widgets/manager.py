@@ -65,11 +65,7 @@ class ModelManager(ManagerLoading, ManagerSafety, ManagerReading):
         """
         from .base_model import BaseModel
 
-        if not isinstance(info, ModelInfo):
-            raise InvalidModelInfoError(
-                f"register_model takes a ModelInfo, not {type(info).__name__}",
-                hint="Make one: ModelInfo(model_id, model_type, repo_id).",
-            )
+        _checked(info)
         if model is not None and not isinstance(model, BaseModel) and not callable(model):
             raise InvalidModelInfoError(
                 f"model is a {type(model).__name__}; it must be a BaseModel or a callable that returns one",
@@ -79,8 +75,11 @@ class ModelManager(ManagerLoading, ManagerSafety, ManagerReading):
         return self._run(self._registrar.register(info, model, replace=replace))
 
     def register_models(self, infos: Iterable[ModelInfo]) -> list[ModelInfo]:
-        """Register several; one that is refused stops it, those before it stay."""
-        return [self.register_model(info) for info in infos]
+        """Register several; one that is refused stops it, those before it stay.
+
+        They are written many at a time: where the disk refuses some, those written with them are not registered either.
+        """
+        return self._register_all(infos, replace=False)
 
     def register_from_hub(
         self,
@@ -174,11 +173,17 @@ class ModelManager(ManagerLoading, ManagerSafety, ManagerReading):
     def import_models(self, infos: Iterable[ModelInfo], *, overwrite: bool = False) -> list[ModelInfo]:
         """Register what is not known yet, and with `overwrite` replace what is; returns what was taken."""
         known = self.get_all_models()
-        return [
-            self.register_model(info, replace=overwrite)
-            for info in infos
-            if overwrite or not isinstance(info, ModelInfo) or info.model_id not in known
-        ]
+        wanted = (info for info in infos if overwrite or not isinstance(info, ModelInfo) or info.model_id not in known)
+        return self._register_all(wanted, replace=overwrite)
+
+    def _register_all(self, infos: Iterable[ModelInfo], *, replace: bool) -> list[ModelInfo]:
+        good: list[ModelInfo] = []
+        try:
+            for info in infos:
+                good.append(_checked(info))  # noqa: PERF401 - those before one that is refused stay
+        finally:
+            taken: list[ModelInfo] = self._run(self._registrar.register_all(good, replace=replace)) if good else []
+        return taken
 
     # Health
 
@@ -306,3 +311,12 @@ class ModelManager(ManagerLoading, ManagerSafety, ManagerReading):
             return "<ModelManager closed>"
         statistics = self.get_statistics()
         return f"<ModelManager {statistics.total_models} models, {statistics.loaded_models} loaded>"
+
+
+def _checked(info: object) -> ModelInfo:
+    if not isinstance(info, ModelInfo):
+        raise InvalidModelInfoError(
+            f"register_model takes a ModelInfo, not {type(info).__name__}",
+            hint="Make one: ModelInfo(model_id, model_type, repo_id).",
+        )
+    return info

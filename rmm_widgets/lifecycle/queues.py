@@ -15,12 +15,15 @@ class SlotQueue:
         self.limit = limit
         # A dict keeps insertion order and forgets any entry in constant time.
         self._waiting: dict[str, None] = {}
+        self._order: tuple[str, ...] | None = ()
         self._running: set[str] = set()
 
     @property
     def waiting(self) -> tuple[str, ...]:
         """Ids in the order in which they will get a slot."""
-        return tuple(self._waiting)
+        if self._order is None:  # asked for with every report of a download: made only when it has changed
+            self._order = tuple(self._waiting)
+        return self._order
 
     @property
     def running(self) -> frozenset[str]:
@@ -48,11 +51,13 @@ class SlotQueue:
         before = list(self._waiting)
         others = [each for each in before if each != model_id]
         others.insert(position, model_id)
-        self._waiting = dict.fromkeys(others)
+        self._waiting, self._order = dict.fromkeys(others), None
         return others != before
 
     def moved(self, model_id: str, *, queued: bool, running: bool) -> None:
         """A model changed its stage: it now waits, runs, or does neither."""
+        if queued != (model_id in self._waiting):
+            self._order = None
         if queued:
             self._waiting.setdefault(model_id)
         else:

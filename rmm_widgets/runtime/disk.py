@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..file_records import FileProgress
 from ..lifecycle.states import Stage
-from ..types import ModelDownloadProgress, ModelStatus
-from .entry import Entry
+from ..types import ModelDownloadProgress, ModelInfo, ModelStatus
+from .entry import Damage, Entry
 from .threads import CoroutineThread
 
 if TYPE_CHECKING:
     from ..downloads.cache import Snapshot
-    from ..downloads.resumable import Choice
+    from ..downloads.resumable import Choice, Unfinished
     from .engine import Engine
 
 __all__ = ["Disk"]
@@ -22,10 +23,24 @@ __all__ = ["Disk"]
 NAMED_FILES = 5
 """Missing files that an error names; the rest is counted."""
 
+AT_ONCE = 500
+"""Models that are looked at in one thread and shown in one picture; in between the runtime does other things."""
+
 AVAILABLE_PATIENCE = 0.25
 """Seconds that registering a custom model waits for its `is_available`."""
 
 _log = logging.getLogger("rmm_widgets")
+
+
+class _Found(NamedTuple):
+    """What is on disk of a model of the Hub as it was when it was looked for."""
+
+    info: ModelInfo
+    commit: str | None
+    damage: Damage | None
+    snapshot: Snapshot | None = None
+    unfinished: Unfinished | None = None
+    error: Exception | None = None
 
 
 class Disk:
@@ -34,33 +49,106 @@ class Disk:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def look(self, entry: Entry) -> None:
-        """Note whether all files of a model are on disk, and where not, what is there of its download."""
-        if self._engine.entries.get(entry.info.model_id) is not entry:
-            return  # it was deleted while others were looked at
-        if entry.custom:
+    async def look(self, *entries: Entry) -> None:
+        """Note of models whether all their files are on disk, and where not, what is there of their downloads."""
+        for begin in range(0, len(entries), AT_ONCE):
+            await self._look(entries[begin : begin + AT_ONCE])
+
+    async def _look(self, entries: Sequence[Entry]) -> None:
+        """Read the disk for all of them in one thread, and show what was found at once."""
+        engine = self._engine
+        before = {entry.info.model_id: self._moves(entry) for entry in entries}
+        found = await self._read(entries)
+        # Where a transfer began or ended meanwhile, the answer may be of either side of that.
+        moved = [entry for entry in entries if self._moves(entry) != before[entry.info.model_id]]
+        found |= await self._read(moved)
+        to_ask: list[Entry] = []
+        for entry in filter(self._is_registered, entries):  # not deleted while others were looked at
+            if entry.custom and entry.source is not None:
+                to_ask.append(entry)
+            else:
+                self._set(entry, False if entry.custom else self._note(entry, found.get(entry)))
+        engine.settle()
+        for entry in to_ask:
             present = await self._custom_available(entry)
-        else:
-            present = await self._files_of(entry)
-        if present is not None and entry.info.model_id in self._engine.machine.models:
-            self._engine.machine.set_on_disk(entry.info.model_id, present)
+            if self._is_registered(entry):
+                self._set(entry, present)
+                engine.settle()
+        for answer in found.values():
+            if answer.error is not None:
+                raise answer.error
+
+    def _set(self, entry: Entry, present: bool | None) -> None:
+        model_id = entry.info.model_id
+        if present is not None and model_id in self._engine.machine.models:
+            self._engine.machine.set_on_disk(model_id, present)
             self.show_unfinished(entry)
+        self._engine.touch(model_id)
+
+    def _is_registered(self, entry: Entry) -> bool:
+        return self._engine.entries.get(entry.info.model_id) is entry
+
+    def _moves(self, entry: Entry) -> tuple[object, ...]:
+        state = self._engine.machine.models.get(entry.info.model_id)
+        return () if state is None else (state.stage, state.run)
+
+    async def _read(self, entries: Iterable[Entry]) -> dict[Entry, _Found]:
+        """What is on disk of models of the Hub."""
+        work = [
+            (entry, entry.info, entry.commit, entry.damage)
+            for entry in entries
+            if not entry.custom and self._is_registered(entry)
+        ]
+        if not work:
+            return {}
+        return await self._engine.in_thread(lambda: {each[0]: self._found(*each) for each in work}, "disk")
+
+    def _found(self, entry: Entry, info: ModelInfo, commit: str | None, damage: Damage | None) -> _Found:
+        from ..downloads.verify import fingerprints
+
+        try:
+            snapshot = self.find(entry)
+            if snapshot is not None and damage is not None:
+                now = fingerprints(snapshot.path, damage.files)
+                if any(now[path] in {None, was} for path, was in damage.files.items()):
+                    snapshot = None
+        except Exception as error:  # noqa: BLE001 - raised again, once what was found of the others is noted
+            return _Found(info, commit, damage, error=error)
+        unfinished = self._unfinished(entry) if snapshot is None else None
+        return _Found(info, commit, damage, snapshot, unfinished)
+
+    def _note(self, entry: Entry, found: _Found | None) -> bool | None:
+        """Whether every chosen file is there; None where the answer came too late to be of use, or there is none."""
+        if found is None or found.error is not None or entry.info is not found.info or entry.commit != found.commit:
+            return None  # a download or another registration was faster
+        snapshot = found.snapshot
+        if snapshot is not None and entry.damage is found.damage:
+            entry.damage = None  # somebody else has put the right files there
+        entry.unfinished = found.unfinished
+        entry.snapshot = str(snapshot.path) if snapshot else None
+        entry.size_on_disk = snapshot.size if snapshot else 0
+        entry.weak_files = snapshot.weak if snapshot else ()
+        if snapshot and snapshot.commit != entry.commit:
+            self._engine.gate.follow(entry, snapshot.commit)
+            self._engine.on_commit(entry)
+        return snapshot is not None
 
     async def look_for_unfinished(self, entry: Entry) -> None:
         """Note what is on disk of a download that does not run; trouble is logged, and nothing noted."""
+        if not entry.custom:
+            entry.unfinished = await self._engine.in_thread(lambda: self._unfinished(entry), "disk")
+
+    def _unfinished(self, entry: Entry) -> Unfinished | None:
         from ..downloads.resumable import find_unfinished
 
-        if entry.custom:
-            return
-        where = self.whereabouts(entry)
         try:
-            entry.unfinished = await self._engine.in_thread(lambda: find_unfinished(*where), "disk")
+            return find_unfinished(*self.whereabouts(entry))
         except OSError as error:
             _log.warning("what is kept of the download of %s cannot be read: %s", entry.info.model_id, error)
-            entry.unfinished = None
+            return None
 
     def show_unfinished(self, entry: Entry) -> None:
-        """Show what was found of a download at rest as its progress."""
+        """Note what was found of a download at rest as its progress, to be shown with the next `settle`."""
         model_id, found, shown = entry.info.model_id, entry.unfinished, entry.progress
         stage = self._engine.state(model_id).stage
         if stage in {Stage.REGISTERED, Stage.ERROR} and found is not None:
@@ -77,7 +165,7 @@ class Disk:
             )
         elif stage is Stage.REGISTERED and shown is not None and shown.phase == "paused":
             entry.progress = None  # it is not there any more
-        self._engine.settle(model_id)
+        self._engine.touch(model_id)
 
     async def files(self, entry: Entry) -> list[FileProgress]:
         """What is there of each file of a model whose download does not run."""
@@ -110,36 +198,6 @@ class Disk:
         choice = Choice(info.allow_patterns, info.ignore_patterns)
         return self._engine.settings.cache, info.repo_id, entry.commit or info.version, choice
 
-    async def _files_of(self, entry: Entry) -> bool | None:
-        """Whether every chosen file is there; None where the answer came too late to be of use."""
-        from ..downloads.verify import fingerprints
-
-        info, commit, damage = entry.info, entry.commit, entry.damage
-
-        def find() -> Snapshot | None:
-            found = self.find(entry)
-            if found is None or damage is None:
-                return found
-            now = fingerprints(found.path, damage.files)
-            return None if any(now[path] in {None, was} for path, was in damage.files.items()) else found
-
-        found = await self._engine.in_thread(find, "disk")
-        if entry.info is not info or entry.commit != commit:
-            return None  # a download or another registration was faster
-        if found is not None and entry.damage is damage:
-            entry.damage = None  # somebody else has put the right files there
-        if found is None:
-            await self.look_for_unfinished(entry)
-        else:
-            entry.unfinished = None
-        entry.snapshot = str(found.path) if found else None
-        entry.size_on_disk = found.size if found else 0
-        entry.weak_files = found.weak if found else ()
-        if found and found.commit != entry.commit:
-            self._engine.gate.follow(entry, found.commit)
-            self._engine.on_commit(entry)
-        return found is not None
-
     def find(self, entry: Entry, *, whole: bool = True) -> Snapshot | None:
         """The snapshot of a model, None where there is none; reads the disk.
 
@@ -160,8 +218,6 @@ class Disk:
 
     async def _custom_available(self, entry: Entry) -> bool | None:
         """What a custom model says of itself; None where it takes its time, and is looked at again later."""
-        if entry.source is None:
-            return False
         if self._engine.state(entry.info.model_id).worker:
             return None  # what is loaded stays what it is, also where another object was registered since
 
@@ -183,6 +239,6 @@ class Disk:
             present = bool(await asked.result())
         except Exception:  # noqa: BLE001
             present = False
-        if self._engine.entries.get(entry.info.model_id) is entry:
+        if self._is_registered(entry):
             self._engine.machine.set_on_disk(entry.info.model_id, present)
             self._engine.settle(entry.info.model_id)

@@ -38,6 +38,7 @@ from .gate import Gate
 from .housekeeping import Housekeeping
 from .integrity import Integrity
 from .job import Job, JobKind
+from .layered import LayeredMap
 from .logs import WorkerLogs
 from .loop import RuntimeLoop
 from .memory import Memory
@@ -85,14 +86,15 @@ class Engine:
         """Set by the manager: gives it, for views of its jobs."""
         self.bytes_downloaded = 0
         self._seq = 0
-        self._dirty: set[str] = set()
+        self._dirty: dict[str, None] = {}
+        """In the order in which they were touched: new models are shown in the order in which they came."""
         self._settling = False
         self._ends: list[Callable[[], None]] = []
         self._subscribers: list[Callable[[], None]] = []
         self.picture = Picture(
             revision=0,
             changed_at=datetime.now(UTC),
-            models={},
+            models=LayeredMap(),
             active_downloads=0,
             queued_downloads=0,
             download_queue=(),
@@ -231,18 +233,18 @@ class Engine:
 
     def touch(self, model_id: str) -> None:
         """What is shown of this model has changed; `settle` will show it."""
-        self._dirty.add(model_id)
+        self._dirty[model_id] = None
 
     def settle(self, *model_ids: str) -> None:
         """Carry out what the machine asks for, show the new picture, then end the jobs that are over."""
-        self._dirty.update(model_ids)
+        self._dirty.update(dict.fromkeys(model_ids))
         if self._settling:
             return  # an effect led to another request: the loop below takes its effects too
         self._settling = True
         try:
             while effects := self.machine.take_effects():
                 for effect in effects:
-                    self._dirty.add(effect.model_id)
+                    self.touch(effect.model_id)
                     self._carry_out(effect)
         finally:
             self._settling = False
@@ -253,25 +255,31 @@ class Engine:
             end()
 
     def _redraw(self) -> None:
-        models = dict(self.picture.models)
+        machine, shown, failed = self.machine, self.picture.models, self.picture.failed_downloads
+        news: dict[str, ModelDescription] = {}
+        gone: set[str] = set()
         for model_id in self._dirty:
-            entry = self.entries.get(model_id)
-            if entry is None or model_id not in self.machine.models:
-                models.pop(model_id, None)
-            else:
-                models[model_id] = entry.describe(self.state(model_id))
+            entry, old = self.entries.get(model_id), shown.get(model_id)
+            if entry is not None and model_id in machine.models:
+                new = entry.describe(machine.models[model_id])
+                if new == old:
+                    continue  # whoever looks for what has changed goes by the objects
+                news[model_id] = new
+                failed += _download_failed(new)
+            elif old is not None:
+                gone.add(model_id)
+            failed -= old is not None and _download_failed(old)
         self._dirty.clear()
-        machine = self.machine
         self.picture = Picture(
             revision=self.picture.revision + 1,
             changed_at=datetime.now(UTC),
-            models=models,
+            models=shown.changed(news, gone),
             active_downloads=machine.downloads.busy,
             queued_downloads=len(machine.downloads),
             download_queue=machine.downloads.waiting,
             active_loads=machine.loads.busy,
             queued_loads=len(machine.loads),
-            failed_downloads=sum(_download_failed(description) for description in models.values()),
+            failed_downloads=failed,
             bytes_downloaded=self.bytes_downloaded,
         )
         for callback in tuple(self._subscribers):

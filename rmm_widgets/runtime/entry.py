@@ -21,6 +21,7 @@ from ..lifecycle.states import ModelState, Stage, public_status
 from ..safety_records import SafetyReport
 from ..types import FrozenDict, ModelDownloadProgress, ModelHealth, ModelInfo, ModelInstance, ModelStatus, freeze
 from ..workers.api import Worker
+from .layered import LayeredMap
 from .residency import Residency
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
 
     revision: int
     changed_at: datetime
-    models: Mapping[str, ModelDescription]
+    models: LayeredMap[str, ModelDescription]
     active_downloads: int
     queued_downloads: int
     download_queue: tuple[str, ...]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -25,7 +25,7 @@ from ..lifecycle.states import Stage
 from ..registry.records import StoredModel
 from ..registry.store import RegistryStore
 from ..types import ModelEventType, ModelInfo, freeze, thaw
-from .entry import CustomSource, Entry
+from .entry import CustomSource, Entry, ModelDescription
 from .gate import check_consent
 from .history import History
 from .revisions import keep_commit
@@ -37,12 +37,28 @@ if TYPE_CHECKING:
 
 __all__ = ["Registrar"]
 
+AT_ONCE = 500
+"""Models that are written and shown together; in between the runtime does other things."""
+
 REFRESH_INTERVAL = 1.0
 """Seconds between two looks at what other kernels wrote."""
 
 _IDENTITY = ("repo_id", "version", "model_type")
 _UNTOUCHED = frozenset({Stage.REGISTERED, Stage.DOWNLOADED, Stage.ERROR})
 _log = logging.getLogger("rmm_widgets")
+
+
+class _Registration(NamedTuple):
+    """A model that is new or was changed, and is not written yet.
+
+    Attributes:
+        is_another: It has another repository, version or type than before.
+    """
+
+    entry: Entry
+    undo: Callable[[], None]
+    is_new: bool = False
+    is_another: bool = False
 
 
 class Registrar:
@@ -56,10 +72,11 @@ class Registrar:
         self._remove_files: dict[int, bool] = {}
         self._leaving: set[str] = set()
         """Deleted here; the store may have them still."""
+        self._unsaved: dict[str, Entry] = {}
         self.history = History(engine.loop, self._in_store)
         engine.on_event = self.history.note
         engine.on_removed = self._removed
-        engine.on_commit = engine.on_measured = self._spawn_save
+        engine.on_commit = engine.on_measured = self._save_soon
 
     async def open(self) -> None:
         """Read the registry and look which models are on disk."""
@@ -73,8 +90,7 @@ class Registrar:
             _log.warning("%s", report.message)
         for stored in await self._thread.run(self._store.models):
             self._admit(stored)
-        await self._look(self._engine.entries.values())
-        self._engine.settle(*self._engine.entries)
+        await self._engine.disk.look(*self._engine.entries.values())
 
     async def watch(self) -> None:
         """See what other kernels register, until cancelled."""
@@ -103,33 +119,88 @@ class Registrar:
 
     async def register(self, info: ModelInfo, source: CustomSource | None, *, replace: bool) -> ModelInfo:
         """Add a model or update a known one; an unchanged one changes nothing."""
+        return (await self._register([info], source, replace=replace))[0]
+
+    async def register_all(self, infos: Sequence[ModelInfo], *, replace: bool) -> list[ModelInfo]:
+        """The same for several of the Hub; one that is refused stops it, those before it stay."""
+        taken: list[ModelInfo] = []
+        for begin in range(0, len(infos), AT_ONCE):
+            taken += await self._register(infos[begin : begin + AT_ONCE], None, replace=replace)
+        return taken
+
+    async def _register(
+        self, infos: Iterable[ModelInfo], source: CustomSource | None, *, replace: bool
+    ) -> list[ModelInfo]:
+        taken: list[ModelInfo] = []
+        pending: dict[str, _Registration] = {}
         async with self._lock:
-            entry = self._engine.entries.get(info.model_id)
-            if entry is None:
-                entry = Entry(info, source=source, custom=source is not None, registered_at=datetime.now(UTC))
-                await self._put(entry)
-                self._engine.entries[info.model_id] = entry
-                self._engine.machine.add(info.model_id, on_disk=False)
-            elif not await self._update(entry, info, source, replace=replace):
-                return entry.info
-            await self._look([entry])
-            self._engine.settle(info.model_id)
-            self._engine.publish(
+            try:
+                for info in infos:
+                    if info.model_id in pending:
+                        await self._keep(pending)  # the second finds the first
+                    entry = self._engine.entries.get(info.model_id)
+                    another = entry is not None and source is not None and source is not entry.source
+                    change = _new(info, source) if entry is None else self._update(entry, info, source, replace=replace)
+                    if change is not None:
+                        pending[info.model_id] = change
+                    elif entry is not None and another:
+                        await self._engine.disk.look(entry)  # as after a restart, or where a cell is run again
+                    taken.append(info if change is not None or entry is None else entry.info)
+            finally:
+                await self._keep(pending)
+        return taken
+
+    async def _keep(self, pending: dict[str, _Registration]) -> None:
+        """Write registrations all at once, and then show and tell them in their order; empties `pending`."""
+        engine = self._engine
+        changes = list(pending.values())
+        pending.clear()
+        if not changes:
+            return
+        entries = [change.entry for change in changes]
+
+        def undo() -> None:
+            for change in changes:
+                change.undo()
+
+        await self._put_or(undo, *entries)
+        for change in changes:
+            model_id = change.entry.info.model_id
+            if change.is_new:
+                engine.entries[model_id] = change.entry
+                engine.machine.add(model_id, on_disk=False)
+            elif change.is_another and model_id in engine.machine.models:
+                self._start_anew(change.entry)
+        await engine.disk.look(*entries)
+        engine.settle(*(entry.info.model_id for entry in entries))
+        for entry in entries:
+            info = entry.info
+            engine.publish(
                 ModelEventType.CONFIG_UPDATE,
                 info.model_id,
                 action="registered",
                 model_info=msgspec.to_builtins(info),
                 **{key: info.metadata[key] for key in ("commit", "newer_commit") if "newer_commit" in info.metadata},
             )
-            return entry.info
+
+    def _start_anew(self, entry: Entry) -> None:
+        """Forget what was of the repository, version or type that a model had before."""
+        machine, model_id = self._engine.machine, entry.info.model_id
+        entry.snapshot, entry.size_on_disk, entry.weak_files = None, 0, ()
+        entry.damage, entry.progress, entry.unfinished = None, None, None
+        machine.cancel_download(model_id)
+        machine.unload(model_id)
+        machine.set_on_disk(model_id, False)
 
     async def register_seen(self, info: ModelInfo) -> ModelInfo:
         """Register what was found on the Hub; a known model stays on its commit, and a newer one is mentioned."""
         entry = self._engine.entries.get(info.model_id)
         return await self.register(keep_commit(entry, info) if entry else info, None, replace=False)
 
-    async def _update(self, entry: Entry, info: ModelInfo, source: CustomSource | None, *, replace: bool) -> bool:
-        """True where something changed that others can see."""
+    def _update(
+        self, entry: Entry, info: ModelInfo, source: CustomSource | None, *, replace: bool
+    ) -> _Registration | None:
+        """Change a known model; None where nothing changed that others can see."""
         engine, model_id = self._engine, info.model_id
         changed = [name for name in _IDENTITY if getattr(entry.info, name) != getattr(info, name)]
         if changed and not replace:
@@ -147,13 +218,10 @@ class Registrar:
                 hint="Unload it or cancel its download first.",
             )
         became_custom = source is not None and not entry.custom
-        another = source is not None and source is not entry.source
-        if another:
+        if source is not None:
             entry.source = source
         if info == entry.info and not became_custom:
-            if another:
-                await self._look([entry])  # as after a restart, or where a cell is run again
-            return False
+            return None
         before = (entry.info, entry.commit, entry.custom, entry.allowed_commit, entry.measured)
         entry.info, entry.custom = info, entry.custom or source is not None
         if changed:
@@ -163,14 +231,7 @@ class Registrar:
         def undo() -> None:
             entry.info, entry.commit, entry.custom, entry.allowed_commit, entry.measured = before
 
-        await self._put_or(undo, entry)
-        if changed:
-            entry.snapshot, entry.size_on_disk, entry.weak_files = None, 0, ()
-            entry.damage, entry.progress, entry.unfinished = None, None, None
-            engine.machine.cancel_download(model_id)
-            engine.machine.unload(model_id)
-            engine.machine.set_on_disk(model_id, False)
-        return True
+        return _Registration(entry, undo, is_another=bool(changed))
 
     async def unregister(self, model_id: str) -> None:
         """Forget a model at rest; files stay."""
@@ -242,7 +303,7 @@ class Registrar:
 
     async def look_again(self) -> None:
         """Look at the disk for every model: the cache or the Hub has changed, or time has passed."""
-        await self._look(self._engine.entries.values())
+        await self._engine.disk.look(*self._engine.entries.values())
 
     # Configuration and pins
 
@@ -270,7 +331,7 @@ class Registrar:
         await self._put_or(undo, entry)
         if loaded and entry.worker is not None:
             try:
-                await self._or(undo, entry, entry.worker.update_config(thaw(live)))
+                await self._or(undo, [entry], entry.worker.update_config(thaw(live)))
             except BaseException:
                 await self.save(entry)
                 raise
@@ -337,15 +398,21 @@ class Registrar:
         await self._put_or(undo, entry)
         self._engine.gate.announce(entry, "unsafe_allowed" if commit else "unsafe_revoked", commit or before)
 
-    def _spawn_save(self, entry: Entry) -> None:
-        self._engine.loop.spawn(self.save(entry), name=f"save {entry.info.model_id}")
+    def _save_soon(self, entry: Entry) -> None:
+        """Write an entry that the runtime changed, together with all others that it changes just now."""
+        if not self._unsaved:
+            self._engine.loop.spawn(self._save_unsaved(), name="save")
+        self._unsaved[entry.info.model_id] = entry
 
-    async def save(self, entry: Entry) -> None:
-        """Write an entry, after the runtime changed it; trouble is logged, the work it belongs to is done."""
-        if self._engine.entries.get(entry.info.model_id) is not entry:
-            return  # it was deleted meanwhile
+    async def _save_unsaved(self) -> None:
+        entries, self._unsaved = list(self._unsaved.values()), {}
+        await self.save(*entries)
+
+    async def save(self, *entries: Entry) -> None:
+        """Write entries, after the runtime changed them; trouble is logged, the work they belong to is done."""
+        known = [entry for entry in entries if self._engine.entries.get(entry.info.model_id) is entry]
         try:
-            await self._put(entry)
+            await self._put(*known)  # others were deleted meanwhile
         except RegistryError as error:
             _log.warning("%s", error)
 
@@ -354,24 +421,27 @@ class Registrar:
     async def _in_store(self, work: Callable[[RegistryStore], Any]) -> Any:
         return await self._thread.run(lambda: work(self._store))
 
-    async def _put(self, entry: Entry) -> None:
-        await self._thread.run(self._store.put, _stored(entry))
+    async def _put(self, *entries: Entry) -> None:
+        await self._thread.run(self._store.put_many, [_stored(entry) for entry in entries])
 
-    async def _put_or(self, undo: Callable[[], None], entry: Entry) -> None:
-        """Write an entry that was just changed; where that fails, take the change back."""
-        await self._or(undo, entry, self._put(entry))
+    async def _put_or(self, undo: Callable[[], None], *entries: Entry) -> None:
+        """Write entries that were just changed, all or none; where that fails, take the changes back."""
+        await self._or(undo, entries, self._put(*entries))
 
-    async def _or(self, undo: Callable[[], None], entry: Entry, work: Coroutine[Any, Any, None]) -> None:
-        """Do what an entry was just changed for; where that fails, take the change back, also from the picture."""
-        model_id = entry.info.model_id
-        before = self._engine.picture.models.get(model_id)
+    async def _or(self, undo: Callable[[], None], entries: Sequence[Entry], work: Coroutine[Any, Any, None]) -> None:
+        """Do what entries were just changed for; where that fails, take the changes back, also from the picture."""
+        before = [self._shown(entry) for entry in entries]
         try:
             await work
         except BaseException:
             undo()
-            if self._engine.picture.models.get(model_id) is not before:
-                self._engine.settle(model_id)
+            seen = [e.info.model_id for e, was in zip(entries, before, strict=True) if self._shown(e) is not was]
+            if seen:
+                self._engine.settle(*seen)
             raise
+
+    def _shown(self, entry: Entry) -> ModelDescription | None:
+        return self._engine.picture.models.get(entry.info.model_id)
 
     def _admit(self, stored: StoredModel) -> Entry:
         entry = Entry(
@@ -410,12 +480,13 @@ class Registrar:
                 if state.stage in _UNTOUCHED and not state.worker:
                     engine.machine.remove(model_id)
                     engine.settle(model_id)  # nobody may meet it half removed
-            await self._look(new)
+            await engine.disk.look(*new)
         engine.settle(*(entry.info.model_id for entry in new))
 
-    async def _look(self, entries: Iterable[Entry]) -> None:
-        for entry in list(entries):
-            await self._engine.disk.look(entry)
+
+def _new(info: ModelInfo, source: CustomSource | None) -> _Registration:
+    entry = Entry(info, source=source, custom=source is not None, registered_at=datetime.now(UTC))
+    return _Registration(entry, lambda: None, is_new=True)
 
 
 def _kept(entry: Entry) -> tuple[object, ...]:

@@ -151,6 +151,7 @@ class Transfers:
         engine.settle(model_id)
         if model_id in machine.models:
             engine.disk.show_unfinished(entry)
+            engine.settle()
 
     async def _discard(self, entry: Entry, run: int) -> None:
         from ..downloads.resumable import discard_unfinished
@@ -171,6 +172,7 @@ class Transfers:
         engine.settle(info.model_id)
         if info.model_id in machine.models:
             engine.disk.show_unfinished(entry)
+            engine.settle()
 
     async def _from_hub(self, entry: Entry, run: int) -> None:
         from ..downloads.client import FetchClient
@@ -306,8 +308,8 @@ class Transfers:
         percent = engine.machine.transfer_progress(model_id, run, percent)
         self._show(entry, "finishing" if phase == "done" else phase, progress=percent, **fields)
         if tell:
-            self._tell(entry)
-        engine.settle(model_id)
+            self._tell(entry)  # what is told is shown before, so that there may be nothing left to show
+        engine.settle()
 
     def _show(self, entry: Entry, phase: str, **fields: Any) -> None:
         from msgspec.structs import replace

@@ -195,11 +195,12 @@ class SimStore:
         self.changed_by_others = False
         return list(self.rows.values())
 
-    def put(self, model: StoredModel) -> None:
+    def put_many(self, models: Iterable[StoredModel]) -> None:
+        rows = {model.model_id: model for model in models}
         if self._world.fault():
-            self.uncertain.add(model.model_id)
+            self.uncertain.update(rows)
             raise RegistryError("the disk is full", hint="Free some space.")
-        self.rows[model.model_id] = model
+        self.rows.update(rows)
 
     def remove(self, model_id: str) -> bool:
         if self._world.fault():
