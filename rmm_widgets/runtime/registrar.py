@@ -108,6 +108,7 @@ class Registrar:
 
     async def close(self) -> None:
         """Write what is left and give the files back."""
+        await self._save_unsaved()
         await self.history.close()
         await self._thread.run(self._store.close)
 
@@ -411,8 +412,10 @@ class Registrar:
     async def save(self, *entries: Entry) -> None:
         """Write entries, after the runtime changed them; trouble is logged, the work they belong to is done."""
         known = [entry for entry in entries if self._engine.entries.get(entry.info.model_id) is entry]
+        if not known:
+            return  # they were deleted meanwhile
         try:
-            await self._put(*known)  # others were deleted meanwhile
+            await self._put(*known)
         except RegistryError as error:
             _log.warning("%s", error)
 
