@@ -38,12 +38,14 @@ class Witness:
         self._parts = [ref for part in parts[:_PARTS] if (ref := _reference(part)) is not None]
 
     def holders(self) -> tuple[str, ...]:
-        """What still holds the model or a part of it, in words; empty where it is gone. Collects garbage first.
+        """What still holds the model or a part of it, in words; empty where it is gone.
 
         Blocks, so call it off the event loop. Parts count only where a variable has them: libraries keep some.
         """
-        gc.collect()
         references = [ref for ref in (self._model, *self._parts) if ref is not None]
+        if all(ref() is None for ref in references):
+            return ()
+        gc.collect()  # it stops every thread, so only where something is left
         targets = frozenset(id(alive) for ref in references if (alive := ref()) is not None)
         named = tuple(_named(targets)) if targets else ()
         if named or self._model is None or self._model() is None:

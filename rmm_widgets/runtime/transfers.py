@@ -129,6 +129,7 @@ class Transfers:
     async def _run(self, entry: Entry, run: int, work: Coroutine[Any, Any, None]) -> None:
         engine, machine, model_id = self._engine, self._engine.machine, entry.info.model_id
         ended: BaseException | None = None
+        patterns = _patterns(entry)
         try:
             await work
         except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001 - whatever it is, the job must end with it
@@ -152,6 +153,8 @@ class Transfers:
         if model_id in machine.models:
             engine.disk.show_unfinished(entry)
             engine.settle()
+        if ended is None and _patterns(entry) != patterns:  # other files were asked for meanwhile
+            engine.loop.spawn(engine.disk.look(entry), name=f"look at {model_id}")
 
     async def _discard(self, entry: Entry, run: int) -> None:
         from ..downloads.resumable import discard_unfinished
@@ -209,9 +212,6 @@ class Transfers:
         if (held := report.take()) is not None:
             self._fetched(entry, run, held, tell=False)  # the end is told at once
         engine.revisions.fetched(entry, result)
-        if (entry.info.allow_patterns, entry.info.ignore_patterns) != (info.allow_patterns, info.ignore_patterns):
-            # Other files were asked for meanwhile: once this download has ended, the disk will tell.
-            engine.loop.spawn(engine.disk.look(entry), name=f"look at {info.model_id}")
         engine.bytes_downloaded += result.fetched_bytes
         await engine.integrity.fetched(entry, result)
 
@@ -387,6 +387,11 @@ def _before_the_plan(entry: Entry) -> ModelDownloadProgress:
         files_done=kept.files_done,
         files_total=kept.files_total,
     )
+
+
+def _patterns(entry: Entry) -> tuple[object, object]:
+    """Which files a model is to have."""
+    return entry.info.allow_patterns, entry.info.ignore_patterns
 
 
 def _commits(other: Entry, info: ModelInfo) -> list[str]:

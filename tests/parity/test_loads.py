@@ -384,4 +384,4 @@ def test_changed_memory_is_measured(hub_manager: ModelManager) -> None:
 
 
 def _is_worker(child: psutil.Process) -> bool:
-    return any("rmm_widgets.workers" in part for part in child.cmdline())
+    return "rmm_widgets.workers" in child.cmdline()  # not what it is a copy of
