@@ -17,7 +17,7 @@ import msgspec
 from ..types import ModelStatus
 from ..workers.capacity import kept_back, read_ram
 from .protocol import Progress, Row, Summary
-from .rows import moving, progress, row
+from .rows import moving, progress, row, three_digits
 
 if TYPE_CHECKING:
     from ..manager import ModelManager
@@ -122,7 +122,7 @@ class Snapshots:
             queued=picture.queued_downloads + picture.queued_loads,
             memory=self._counts.memory,
             budget=budget or _machine_budget(),
-            rate=round(sum(each.bytes_per_second for each in transfers if each and each.phase == "downloading")),
+            rate=three_digits(sum(each.bytes_per_second for each in transfers if each and each.phase == "downloading")),
         )
 
 

@@ -53,14 +53,15 @@ class _SelectingWidget(ManagerWidget):
                 raise traitlets.TraitError(f"{str(model_id)[:80]!r} is not the id of a model that is shown here")
         return list(dict.fromkeys(cast("list[str]", ids)))
 
-    def publish(self, changes: Changes) -> None:
+    def publish(self, changes: Changes) -> float:
         """Send changes to the front end; a model that is not shown any more is not selected either."""
-        super().publish(changes)
+        wait = super().publish(changes)
         if changes.rows is not None and any(model_id not in changes.rows for model_id in self.selected):
             try:
                 self.selected = [model_id for model_id in self.selected if model_id in changes.rows]
             except Exception:  # noqa: BLE001 - of an observer, which must not end the updates
                 _log.warning("an observer of 'selected' raised", exc_info=True)
+        return wait
 
 
 class ModelManagerPanel(_SelectingWidget):
