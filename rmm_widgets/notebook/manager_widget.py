@@ -24,7 +24,6 @@ import msgspec
 import traitlets
 
 from ..commands.parse import check_model
-from ..commands.render import SHOWN_ROWS, to_html, to_text
 from . import fallback
 from .bundles import read_bundle
 from .comms import keep_own_thread
@@ -300,10 +299,10 @@ class ManagerWidget(anywidget.AnyWidget):
         )
 
     def _static_html(self, rows: Sequence[Row], progress: Mapping[str, Progress]) -> str:  # noqa: ARG002
-        return to_html(fallback.rows_table(rows))
+        return fallback.rows_html(rows)
 
     def _static_text(self, rows: Sequence[Row], progress: Mapping[str, Progress]) -> str:  # noqa: ARG002
-        return to_text(fallback.rows_table(rows), max_rows=SHOWN_ROWS)
+        return fallback.rows_text(rows)
 
     def _repr_mimebundle_(self, **_options: object) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         every = self._told.all()
