@@ -49,8 +49,11 @@ class _SelectingWidget(ManagerWidget):
         if len(ids) > len(self._told):
             raise traitlets.TraitError(f"{len(ids)} models cannot be selected of {len(self._told)}")
         for model_id in ids:
-            if not isinstance(model_id, str) or model_id not in self._told:
-                raise traitlets.TraitError(f"{str(model_id)[:80]!r} is not the id of a model that is shown here")
+            if not isinstance(model_id, str):
+                # Not its text: it may be nested too deeply to have one.
+                raise traitlets.TraitError(f"a {type(model_id).__name__} is not the id of a model")
+            if model_id not in self._told:
+                raise traitlets.TraitError(f"{model_id[:80]!r} is not the id of a model that is shown here")
         return list(dict.fromkeys(cast("list[str]", ids)))
 
     def publish(self, changes: Changes) -> float:
