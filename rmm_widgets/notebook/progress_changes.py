@@ -19,7 +19,7 @@ __all__ = ["CALM", "KILOBYTE", "ProgressNews", "ToldProgress", "advanced", "floo
 CALM = 1.0
 """Seconds between two figures that change all the time and are read one by one: rates, times left, files."""
 
-MOVES = 500
+MOVES = 350
 """Bars that move in one second at most; where more do, each moves less often."""
 
 KILOBYTE = 1000
