@@ -2,7 +2,7 @@ import { expect, test, vi } from "vitest";
 import type { Row, RowChanges } from "../src/protocol/schema";
 import { RowStore } from "../src/views/row-store";
 import { FakeHost } from "./fake-host";
-import { row } from "./samples";
+import { progress, row } from "./samples";
 
 const LOADED = { status: "loaded", stage: "loaded" } as const;
 
@@ -208,3 +208,101 @@ function mulberry(seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   };
 }
+
+/** Of downloads: done, share, rate and time left. */
+function figures(store: RowStore, id: string): unknown[] {
+  const { done, percent, rate, eta } = store.progress.value[id] ?? {};
+  return [done, percent, rate, eta];
+}
+
+function movingHost(...ids: readonly string[]): FakeHost {
+  const record = progress({ done: 1_000_500, total: 10_000_000, percent: 10, rate: 5, eta: 7 });
+  return new FakeHost({
+    _rows: ["top", ...ids].map((id) => row(id)),
+    _progress: Object.fromEntries(ids.map((id) => [id, record])),
+  });
+}
+
+test("figures count in the rows, and a download that stays the same is the same object", () => {
+  const host = movingHost("a", "b", "c");
+  const store = storeOf(host);
+  const { b } = store.progress.value;
+  const { rows } = store;
+  const before = rows.value;
+  tell(host, { seq: 1, moved: [1, 250, 2, 9_000], paced: [1, 60_000, -1, 2, 1, 3] });
+  expect(figures(store, "a")).toEqual([1_250_500, 12.5, 60_000, null]);
+  expect(store.progress.value.b).toBe(b);
+  expect(figures(store, "c")).toEqual([10_000_500, 100, 1, 3]);
+  expect(rows.value).toBe(before);
+  tell(host, { seq: 2, order: ["c", "b", "a", "top"], moved: [2, 1], ended: ["b"], progress: { c: progress() } });
+  expect(figures(store, "a")[0]).toBe(1_251_500);
+  expect(Object.keys(store.progress.value).sort()).toEqual(["a", "c"]);
+  expect(store.progress.value.c).toEqual(progress());
+  expect(host.commands).toEqual([]);
+});
+
+test("a share that the kernel has told does not fall, and one of nothing known stays", () => {
+  const host = new FakeHost({
+    _rows: [row("a"), row("b")],
+    _progress: {
+      a: progress({ done: 0, total: 100_000, percent: 50 }),
+      b: progress({ done: 0, total: 0, percent: 0 }),
+    },
+  });
+  const store = storeOf(host);
+  tell(host, { seq: 1, moved: [0, 10, 1, 10] });
+  expect(figures(store, "a").slice(0, 2)).toEqual([10_000, 50]);
+  expect(figures(store, "b").slice(0, 2)).toEqual([10_000, 0]);
+});
+
+test("after a gap figures that count on what was missed wait for all of it", async () => {
+  const host = movingHost("a", "b");
+  const store = storeOf(host);
+  tell(host, { seq: 2, moved: [1, 500], progress: { b: progress({ done: 5 }) } });
+  expect(figures(store, "a")[0]).toBe(1_000_500);
+  expect(figures(store, "b")[0]).toBe(5);
+  tell(host, { seq: 3, moved: [1, 1] });
+  tell(host, { seq: 4, moved: [1, 1] });
+  const records = { a: progress({ done: 2_000_000, total: 10_000_000 }) };
+  host.reply(await host.asked("rows"), { seq: 3, rows: [row("top"), row("a")], progress: records });
+  await vi.waitFor(() => expect(figures(store, "a")[0]).toBe(2_001_000));
+  expect(store.progress.value.b).toBeUndefined();
+  expect(host.commands).toEqual([{ name: "rows", args: {} }]);
+});
+
+test("figures that are none change nothing, and an id may be any word", () => {
+  const ids = ["__proto__", "constructor", "toString"];
+  const host = movingHost(...ids);
+  host.set("_progress", JSON.parse('{"__proto__":{"done":1,"total":0,"percent":0}}'));
+  const store = storeOf(host);
+  expect(ids.map((id) => store.progress.value[id]?.done)).toEqual([1, undefined, undefined]);
+  tell(host, { seq: 1, moved: [1, "7"] as unknown as number[], paced: [99, 1] });
+  tell(host, { seq: 2, moved: [7, 1, -3, 1, 5], progress: { a: 3 } as never, ended: [5] as never });
+  expect(figures(store, "__proto__")[0]).toBe(1);
+  tell(host, { seq: 3, moved: [1, 2] });
+  expect(figures(store, "__proto__")[0]).toBe(2001);
+  expect(({} as { done?: number }).done).toBeUndefined();
+});
+
+test("all rows come as one text, in which usual values are left out", () => {
+  const { id, repo, ...others } = row("a");
+  const names = Object.keys(others);
+  const packed = {
+    fields: ["id", "repo", ...names],
+    usual: Object.values(others),
+    rows: [["a", repo], ["b", repo, "detection_model"], "no row", [3, 4], ["c"]],
+  };
+  const store = storeOf(new FakeHost({ _rows: JSON.stringify(packed) }));
+  expect(store.rows.value).toEqual([
+    row("a"),
+    { ...row("a"), id: "b", type: "detection_model" },
+    { ...row("a"), id: "c", repo: undefined },
+  ]);
+});
+
+test.each(["", "{", "null", "[]", "{}", '{"fields":1}', '{"fields":[],"usual":[],"rows":[[]]}'])(
+  "a text that holds no rows is none: %s",
+  (text) => {
+    expect(storeOf(new FakeHost({ _rows: text })).rows.value).toEqual([]);
+  },
+);

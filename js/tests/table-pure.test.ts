@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { fitting, inChunks, readRefused, refusal } from "../src/views/batch";
 import { COLUMNS, firstColumns, layoutFor } from "../src/views/columns";
+import { RowSlots } from "../src/views/row-slots";
 import { nextSort, type Sort, sortRows } from "../src/views/row-sort";
 import { stillThere, toggled, withAllOf, withRange } from "../src/views/selection";
 import { row } from "./samples";
@@ -93,4 +94,24 @@ test("refusals become one message that stays short", () => {
   expect(refusal("Load", 5, many)?.message).toBe("Load: 5 of 5 refused. a: No. b: No. c: No. And 2 more.");
   expect(readRefused(null)).toEqual({});
   expect(readRefused({ begun: [], refused: 3 })).toEqual({});
+});
+
+test("a row that comes into sight takes the element of one that has left, the others keep theirs", () => {
+  const slots = new RowSlots();
+  const first = slots.assign(["a", "b", "c"], true);
+  expect(new Set(first).size).toBe(3);
+  const [, b, c] = first;
+  expect(slots.assign(["b", "c", "d"], true)).toEqual([b, c, first[0]]);
+  const swapped = slots.assign(["e", "f", "g"], true);
+  expect(new Set(swapped)).toEqual(new Set(first));
+  expect(slots.assign(["g"], true)).toEqual([swapped[2]]);
+  expect(new Set(slots.assign(["g", "h", "i"], true)).size).toBe(3);
+});
+
+test("while the focus is in a row nobody takes another's element", () => {
+  const slots = new RowSlots();
+  const [a, b] = slots.assign(["a", "b"], true);
+  const [c, stays] = slots.assign(["c", "b"], false);
+  expect(stays).toBe(b);
+  expect([a, b]).not.toContain(c);
 });

@@ -47,10 +47,11 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of strings. `empty` is said instead of a table without rows."""
+    """Rows of strings. `empty` is said instead of a table without rows; `more` are left out and counted."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
+    more: int = 0
     caption: str = ""
     empty: str = "Nothing to show."
 
@@ -131,8 +132,9 @@ def to_text(document: Document, *, width: int = 120, max_rows: int | None = None
     console = Console(file=out, width=width, color_system=None, force_terminal=False, force_jupyter=False, _environ={})
     console.print(table)
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
-    if max_rows is not None and len(document.rows) > max_rows:
-        lines.append(f"… and {len(document.rows) - max_rows} more")
+    more = document.more + (0 if max_rows is None else max(0, len(document.rows) - max_rows))
+    if more:
+        lines.append(f"… and {more} more")
     if document.caption:
         lines.append(printable(document.caption))
     return "\n".join(line for line in lines if line)
@@ -156,7 +158,7 @@ def to_html(document: Document) -> str:
     return templates.get_template("table.html").render(
         columns=document.columns,
         rows=[[printable(cell) for cell in row] for row in document.rows[:SHOWN_ROWS]],
-        more=max(0, len(document.rows) - SHOWN_ROWS),
+        more=document.more + max(0, len(document.rows) - SHOWN_ROWS),
         caption=printable(document.caption),
         empty=document.empty,
     )

@@ -19,11 +19,12 @@ from comm import get_comm_manager
 from ..errors import InvalidCommandError
 from .comms import keep_own_thread
 from .messages import MessageHandler
+from .packed_rows import pack
 from .protocol import AllRows, StateUpdate
 from .publisher import Changes
 from .publishers import publisher_of
-from .row_changes import ToldRows
 from .snapshots import Snapshot
+from .told import Told
 
 if TYPE_CHECKING:
     from comm.base_comm import BaseComm
@@ -52,24 +53,34 @@ class _EventsView:
 
     def __init__(self, comm: BaseComm) -> None:
         self._comm = comm
-        self._told: ToldRows | None = None
+        self._told: Told | None = None
 
     def select(self, snapshot: Snapshot) -> Snapshot:
         return snapshot
 
-    def publish(self, changes: Changes) -> None:
-        update = StateUpdate(
-            type="state",
-            revision=changes.revision,
-            progress=None if changes.progress is None else dict(changes.progress),
-            summary=changes.summary,
-        )
-        if changes.rows is not None and self._told is None:
-            self._told = ToldRows(changes.rows)
+    def publish(self, changes: Changes) -> float | None:
+        if self._told is None:
+            self._told = Told(changes.rows or {}, changes.progress or {}, changes.summary)
             every = self._told.all()
-            update = msgspec.structs.replace(update, seq=every.seq, rows=every.rows)
-        elif changes.rows is not None and self._told is not None:
-            update = msgspec.structs.replace(update, changes=self._told.tell(changes.rows))
+            self._send(
+                StateUpdate(
+                    type="state",
+                    revision=changes.revision,
+                    seq=every.seq,
+                    rows=pack(every.rows),
+                    progress=every.progress,
+                    summary=changes.summary,
+                )
+            )
+            return None
+        telling = self._told.tell(changes)
+        if telling.changes is not None or telling.summary is not None:
+            self._send(
+                StateUpdate(type="state", revision=changes.revision, changes=telling.changes, summary=telling.summary)
+            )
+        return telling.wait
+
+    def _send(self, update: StateUpdate) -> None:
         self._comm.send(cast("dict[str, Any]", msgspec.to_builtins(update)))
 
     def all_rows(self) -> AllRows:

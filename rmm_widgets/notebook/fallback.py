@@ -10,7 +10,12 @@ from collections.abc import Mapping, Sequence
 from ..commands.render import SHOWN_ROWS, Column, Document, Table, environment, printable, size, to_html, to_text
 from .protocol import Progress, Row
 
-__all__ = ["bundle", "progress_html", "progress_line", "rows_table"]
+__all__ = ["bundle", "progress_html", "progress_line", "rows_html", "rows_text"]
+
+_OF_VERY_MANY = 50
+"""Rows that are shown where there are too many to show all of them: a sample, as more would be."""
+
+_GAP = "  "
 
 _PACKAGE = "rmm_widgets.notebook"
 
@@ -20,14 +25,35 @@ def bundle(document: Document) -> dict[str, str]:
     return {"text/plain": to_text(document, max_rows=SHOWN_ROWS), "text/html": to_html(document)}
 
 
-def rows_table(rows: Sequence[Row]) -> Table:
+def rows_html(rows: Sequence[Row]) -> str:
+    """The table of models as HTML."""
+    return to_html(_table(rows))
+
+
+def rows_text(rows: Sequence[Row]) -> str:
+    """The same table as plain text, in columns; made for every display, so it is no work of art."""
+    table = _table(rows)
+    if not table.rows:
+        return table.empty
+    titles = tuple(column.title for column in table.columns)
+    lines = [titles, *([printable(cell).replace("\n", " ") for cell in row] for row in table.rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = [_GAP.join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    if table.more:
+        text.append(f"… and {table.more} more")
+    return "\n".join(text)
+
+
+def _table(rows: Sequence[Row]) -> Table:
     """The table of models, without anything that changes from run to run."""
+    shown = rows if len(rows) <= SHOWN_ROWS else rows[:_OF_VERY_MANY]
     return Table(
         columns=(Column("id"), Column("type"), Column("status"), Column("health"), Column("note")),
         rows=tuple(
             (row.id, row.type.value, row.stage, row.health.value, " — ".join(filter(None, (row.error, row.hint))))
-            for row in rows
+            for row in shown
         ),
+        more=len(rows) - len(shown),
         empty="No models are registered.",
     )
 

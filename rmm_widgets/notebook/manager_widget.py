@@ -24,16 +24,16 @@ import msgspec
 import traitlets
 
 from ..commands.parse import check_model
-from ..commands.render import SHOWN_ROWS, to_html, to_text
 from . import fallback
 from .bundles import read_bundle
 from .comms import keep_own_thread
 from .messages import MessageHandler
+from .packed_rows import pack
 from .protocol import AllRows, Progress, Row, Summary
-from .publisher import INTERVAL, Changes, Publisher, everything
+from .publisher import INTERVAL, Changes, Publisher
 from .publishers import publisher_of, snapshot_of
-from .row_changes import ToldRows
 from .snapshots import Snapshot, only
+from .told import Told
 from .twin import Twin
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ManagerWidget"]
 
-_ROWS = frozenset({"_rows", "_rows_seq", "_changes"})
+_ROWS = frozenset({"_rows", "_rows_seq", "_progress", "_changes"})
 """Traits that mean something together only."""
 
 _OPTIONS = ("layout", "tabbable", "tooltip")
@@ -84,7 +84,7 @@ class ManagerWidget(anywidget.AnyWidget):
     _rows = _Current("_rows_now").tag(sync=True)
     _rows_seq = _Current("_rows_number").tag(sync=True)
     _changes = traitlets.Dict().tag(sync=True)
-    _progress = traitlets.Dict().tag(sync=True)
+    _progress = _Current("_progress_now").tag(sync=True)
     _summary = traitlets.Dict().tag(sync=True)
     _model_ids = traitlets.List(default_value=None, allow_none=True).tag(sync=True)
     _twin = traitlets.Unicode().tag(sync=True)
@@ -109,7 +109,8 @@ class ManagerWidget(anywidget.AnyWidget):
         self._within: tuple[Mapping[str, Row], list[str]] = ({}, [])
         self._chosen = None if model_ids is None else _checked(model_ids, manager)
         snapshot = self.select(snapshot_of(manager))
-        self._told = ToldRows(snapshot.rows)
+        summary = snapshot.summary if self._shows_summary else None
+        self._told = Told(snapshot.rows, snapshot.progress, summary)
         self._messages = MessageHandler(
             lambda: manager,
             model_ids=self._chosen if limit is None else self._told.__contains__,
@@ -121,7 +122,7 @@ class ManagerWidget(anywidget.AnyWidget):
         super().__init__(
             _model_ids=self._chosen,
             _twin=self._static_twin.id,
-            **self._traits_of(everything(snapshot)),
+            _summary={} if summary is None else msgspec.to_builtins(summary),
             **traits,
             **options,
         )
@@ -156,33 +157,31 @@ class ManagerWidget(anywidget.AnyWidget):
             snapshot = only(snapshot, ids)
         return snapshot
 
-    def publish(self, changes: Changes) -> None:
-        """Send changes to the front end, as one message; called by the publisher."""
+    def publish(self, changes: Changes) -> float:
+        """Send what the front end should see of these changes, as one message; called by the publisher."""
         with self._lock:
             overwritten, self._overwritten = self._overwritten, set()
-            traits = self._traits_of(changes)
-            if changes.rows is not None:
-                traits["_changes"] = msgspec.to_builtins(self._told.tell(changes.rows))
+            telling = self._told.tell(changes)
+            traits: dict[str, Any] = {}
+            if telling.changes is not None:
+                traits["_changes"] = msgspec.to_builtins(telling.changes)
+            if telling.summary is not None:
+                traits["_summary"] = msgspec.to_builtins(telling.summary)
             with self.hold_sync():
                 for name, value in traits.items():
                     setattr(self, name, value)
             if overwritten:
                 self.send_state(sorted(overwritten))
-
-    def _traits_of(self, changes: Changes) -> dict[str, Any]:
-        """What is sent whole."""
-        traits: dict[str, Any] = {}
-        if changes.progress is not None:
-            traits["_progress"] = msgspec.to_builtins(changes.progress)
-        if changes.summary is not None and self._shows_summary:
-            traits["_summary"] = msgspec.to_builtins(changes.summary)
-        return traits
+        return telling.wait
 
     def _all_rows(self) -> AllRows:
         return self._told.all()
 
-    def _rows_now(self) -> list[dict[str, Any]]:
-        return msgspec.to_builtins(list(self._told.all().rows))
+    def _rows_now(self) -> str:
+        return pack(self._told.all().rows)
+
+    def _progress_now(self) -> dict[str, Any]:
+        return msgspec.to_builtins(self._told.all().progress)
 
     def _rows_number(self) -> int:
         return self._told.seq
@@ -300,14 +299,14 @@ class ManagerWidget(anywidget.AnyWidget):
         )
 
     def _static_html(self, rows: Sequence[Row], progress: Mapping[str, Progress]) -> str:  # noqa: ARG002
-        return to_html(fallback.rows_table(rows))
+        return fallback.rows_html(rows)
 
     def _static_text(self, rows: Sequence[Row], progress: Mapping[str, Progress]) -> str:  # noqa: ARG002
-        return to_text(fallback.rows_table(rows), max_rows=SHOWN_ROWS)
+        return fallback.rows_text(rows)
 
     def _repr_mimebundle_(self, **_options: object) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        with self._lock:
-            rows, progress = self._told.all().rows, msgspec.convert(self._progress, dict[str, Progress])
+        every = self._told.all()
+        rows, progress = every.rows, every.progress
         shown: dict[str, Any] = {
             "application/vnd.jupyter.widget-view+json": {
                 "version_major": 2,

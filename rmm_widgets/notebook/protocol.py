@@ -58,8 +58,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """The buttons that fit now, in order."""
 
 
-class RowChanges(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the rows since the last time. A view that has not seen number `seq - 1` asks for all (`rows`)."""
+class RowChanges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of the rows and of their downloads since the last time. A view that has not seen number `seq - 1`
+    asks for all (`rows`). Changes of rows come first: `moved` and `paced` count in the rows as they are after them."""
 
     seq: int
     changed: tuple[Row, ...] = ()
@@ -67,20 +68,41 @@ class RowChanges(msgspec.Struct, frozen=True, kw_only=True):
     removed: tuple[str, ...] = ()
     order: tuple[str, ...] | None = None
     """All ids in their order, where that changed other than by new ones at the end."""
+    progress: dict[str, Progress] = {}
+    """New downloads, and those of which more is new than their figures."""
+    moved: tuple[float, ...] = ()
+    """Downloads that went on, two numbers each: how many rows it is further down than the one before (at first: than
+    the first row), and the kilobytes that were added."""
+    paced: tuple[float, ...] = ()
+    """Downloads that became faster or slower, three numbers each: how many rows further down, then `rate` and `eta`,
+    which is -1 where it is null."""
+    ended: tuple[str, ...] = ()
+    """Ids of which there is no progress any more."""
 
 
 class AllRows(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `rows`."""
+    """The answer to `rows`: all of them and all downloads, as they are after the changes of that number."""
 
     seq: int
     rows: tuple[Row, ...]
+    progress: dict[str, Progress]
+
+
+class PackedRows(msgspec.Struct, frozen=True, kw_only=True):
+    """All rows, as `_rows` and a StateUpdate hold them in the form of JSON text. A row is the values of `fields`; where
+    it is shorter, what is missing at its end is `usual`, the values of the last fields."""
+
+    fields: tuple[str, ...]
+    usual: tuple[Any, ...]
+    rows: tuple[tuple[Any, ...], ...]
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far one model's download is; sent at most ten times a second."""
+    """How far one model's download is, in figures as fine as a bar shows them."""
 
     phase: DownloadPhase
     percent: float
+    """In tenths, rounded down. Where it moves on, a view works it out from `done` and `total`; it never falls."""
     done: int
     total: int
     rate: float
@@ -146,16 +168,18 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StateUpdate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the kernel pushes to the side panel: everything at first, then the parts that changed."""
+    """What the kernel pushes to the side panel: all rows and downloads at first, then their changes."""
 
     type: Literal["state"]
     revision: int
     """Grows with every push that changes something; older ones can be ignored."""
     seq: int = 0
     """The number of the rows that come with it."""
-    rows: tuple[Row, ...] | None = None
-    changes: RowChanges | None = None
+    rows: str | None = None
+    """The text of a PackedRows."""
     progress: dict[str, Progress] | None = None
+    """Comes with `rows`."""
+    changes: RowChanges | None = None
     summary: Summary | None = None
 
 

@@ -36,13 +36,14 @@ _log = logging.getLogger("rmm_widgets")
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
     """The parts that a view has not seen yet; None stands for a part that did not change.
 
-    Each part is whole. Which of its rows a view knows already is for the view to find (`row_changes`).
+    Each part is whole. What of it a view knows already is for the view to find (`told`). `last` if nothing follows.
     """
 
     revision: int
     rows: Mapping[str, Row] | None = None
     progress: Mapping[str, Progress] | None = None
     summary: Summary | None = None
+    last: bool = False
 
     def __bool__(self) -> bool:
         return not (self.rows is None and self.progress is None and self.summary is None)
@@ -58,14 +59,20 @@ class View(Protocol):
         """The part of the snapshot that this view shows."""
         ...
 
-    def publish(self, changes: Changes) -> None:
-        """Send the changes; called only when there are any, or after `Publisher.ask`."""
+    def publish(self, changes: Changes) -> float | None:
+        """Send the changes; called only when there are any, or after `Publisher.ask`, or when it wanted to be.
+
+        Returns:
+            The seconds after which it wants to be called again even without changes; None where it does not.
+        """
         ...
 
 
 def everything(now: Snapshot) -> Changes:
     """All parts, for a view that has seen nothing yet."""
-    return Changes(revision=now.summary.revision, rows=now.rows, progress=now.progress, summary=now.summary)
+    return Changes(
+        revision=now.summary.revision, rows=now.rows, progress=now.progress, summary=now.summary, last=now.last
+    )
 
 
 def changes(seen: Snapshot | None, now: Snapshot) -> Changes:
@@ -81,6 +88,7 @@ def changes(seen: Snapshot | None, now: Snapshot) -> Changes:
         rows=now.rows if rows_changed else None,
         progress=now.progress if now.progress != seen.progress else None,
         summary=now.summary if summary_changed else None,
+        last=now.last,
     )
 
 
@@ -94,20 +102,25 @@ class _Audience:
         self._seen = seen
         self._pace: float = getattr(view, "pace", 0.0)
         self._told_at = float("-inf")
+        self._again_at = math.inf
 
     def tell(self, snapshot: Snapshot, now: float) -> float:
         """Send what is new; returns the seconds after which there is more to send."""
         selected = self.view.select(snapshot)
         new = changes(self._seen, selected)
-        if not new and not self.asked:
-            return math.inf
+        if not new and not self.asked and now < self._again_at and not snapshot.last:
+            return self._again_at - now
         wait = self._told_at + self._pace - now
         if wait > 0 and not snapshot.last:
             return wait
         self._told_at, self.asked = now, False
-        self.view.publish(new)
+        self._again_at = math.inf  # also where it raises: it is called no more
+        again = self.view.publish(new)
         self._seen = selected
-        return math.inf
+        if again is None:
+            return math.inf
+        self._again_at = now + again
+        return again
 
 
 class Source(Protocol):

@@ -1,51 +1,12 @@
-"""The rows that one view knows, and what to tell it when they change.
-
-Rows are many and change one at a time, so only the changed ones travel. Each telling has a number;
-a view that misses one asks for all rows.
-"""
+"""Which rows are new, changed or gone, and whether their order is another. Pure."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 
-import msgspec
+from .protocol import Row, RowChanges
 
-from .protocol import AllRows, Row, RowChanges
-
-__all__ = ["ToldRows", "difference"]
-
-
-class ToldRows:
-    """What a view has been told so far. One thread tells it news, any thread may ask for all."""
-
-    def __init__(self, rows: Mapping[str, Row]) -> None:
-        self._lock = threading.Lock()
-        self._seq = 0
-        self._rows = rows
-
-    def tell(self, rows: Mapping[str, Row]) -> RowChanges:
-        """Take these as the present rows; returns what is new."""
-        with self._lock:
-            changes = msgspec.structs.replace(difference(self._rows, rows), seq=self._seq + 1)
-            self._seq, self._rows = changes.seq, rows
-        return changes
-
-    def __contains__(self, model_id: object) -> bool:
-        return model_id in self._rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def seq(self) -> int:
-        """The number of the last telling."""
-        return self._seq
-
-    def all(self) -> AllRows:
-        """All rows, with the number of the last telling that they hold."""
-        with self._lock:
-            return AllRows(seq=self._seq, rows=tuple(self._rows.values()))
+__all__ = ["difference"]
 
 
 def difference(before: Mapping[str, Row], now: Mapping[str, Row]) -> RowChanges:

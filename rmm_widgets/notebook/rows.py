@@ -5,6 +5,7 @@ Pure. All models at one moment are in `snapshots`; when and to whom they are sen
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from .protocol import Action, Fix, Progress, Row
 if TYPE_CHECKING:
     from ..runtime.entry import ModelDescription
 
-__all__ = ["actions", "fix", "moving", "progress", "row"]
+__all__ = ["actions", "fix", "moving", "progress", "row", "three_digits"]
 
 _SHORT, _LONG = 80, 500
 """Characters of a description and of a sentence that travel: rows are saved with the notebook."""
@@ -114,17 +115,23 @@ def progress(record: ModelDownloadProgress, place: int = 0) -> Progress:
     """How far a download is, in the few numbers a bar needs."""
     return Progress(
         phase=record.phase,
-        percent=round(record.progress, 1),
+        percent=math.floor(record.progress * 10) / 10,
         done=record.downloaded_bytes,
         total=record.total_bytes,
-        rate=round(record.bytes_per_second),
-        eta=None if record.estimated_time_remaining is None else round(record.estimated_time_remaining, 1),
+        rate=three_digits(record.bytes_per_second),
+        eta=None if record.estimated_time_remaining is None else round(record.estimated_time_remaining),
         file=cut(record.current_file or "", NAME),
         files_done=record.files_done,
         files_total=record.files_total,
         note=cut(record.note, NAME),
         place=place,
     )
+
+
+def three_digits(number: float) -> int:
+    """The number as far as it is shown."""
+    whole = round(number)
+    return round(whole, 3 - len(str(whole)))
 
 
 def _sentence(text: str) -> str:

@@ -17,7 +17,7 @@ import msgspec
 from ..types import ModelStatus
 from ..workers.capacity import kept_back, read_ram
 from .protocol import Progress, Row, Summary
-from .rows import moving, progress, row
+from .rows import moving, progress, row, three_digits
 
 if TYPE_CHECKING:
     from ..manager import ModelManager
@@ -86,8 +86,11 @@ class Snapshots:
         news: dict[str, Row] = {}
         for model in changed:
             model_id = model.info.model_id
-            if model_id in before:
-                self._forget(before[model_id])
+            old = before.get(model_id)
+            if old is not None:
+                if old.progress and model.progress and msgspec.structs.replace(model, progress=old.progress) == old:
+                    continue  # It only moved on, as a hundred do ten times a second: no part of a row.
+                self._forget(old)
             self._counts.add(model)
             if model.progress is not None:
                 self._transfers.add(model_id)
@@ -122,7 +125,7 @@ class Snapshots:
             queued=picture.queued_downloads + picture.queued_loads,
             memory=self._counts.memory,
             budget=budget or _machine_budget(),
-            rate=round(sum(each.bytes_per_second for each in transfers if each and each.phase == "downloading")),
+            rate=three_digits(sum(each.bytes_per_second for each in transfers if each and each.phase == "downloading")),
         )
 
 

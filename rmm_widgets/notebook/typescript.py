@@ -37,6 +37,7 @@ _RECORDS: tuple[type[msgspec.Struct], ...] = (
     protocol.Row,
     protocol.RowChanges,
     protocol.AllRows,
+    protocol.PackedRows,
     protocol.Progress,
     protocol.Summary,
     protocol.Many,

@@ -49,18 +49,22 @@ class _SelectingWidget(ManagerWidget):
         if len(ids) > len(self._told):
             raise traitlets.TraitError(f"{len(ids)} models cannot be selected of {len(self._told)}")
         for model_id in ids:
-            if not isinstance(model_id, str) or model_id not in self._told:
-                raise traitlets.TraitError(f"{str(model_id)[:80]!r} is not the id of a model that is shown here")
+            if not isinstance(model_id, str):
+                # Not its text: it may be nested too deeply to have one.
+                raise traitlets.TraitError(f"a {type(model_id).__name__} is not the id of a model")
+            if model_id not in self._told:
+                raise traitlets.TraitError(f"{model_id[:80]!r} is not the id of a model that is shown here")
         return list(dict.fromkeys(cast("list[str]", ids)))
 
-    def publish(self, changes: Changes) -> None:
+    def publish(self, changes: Changes) -> float:
         """Send changes to the front end; a model that is not shown any more is not selected either."""
-        super().publish(changes)
+        wait = super().publish(changes)
         if changes.rows is not None and any(model_id not in changes.rows for model_id in self.selected):
             try:
                 self.selected = [model_id for model_id in self.selected if model_id in changes.rows]
             except Exception:  # noqa: BLE001 - of an observer, which must not end the updates
                 _log.warning("an observer of 'selected' raised", exc_info=True)
+        return wait
 
 
 class ModelManagerPanel(_SelectingWidget):

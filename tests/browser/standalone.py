@@ -45,9 +45,10 @@ const host = {
     reply(content) { emit('msg:custom', content, []); },
     async show() {
         const url = URL.createObjectURL(new Blob([SOURCE], { type: 'text/javascript' }));
-        const module = (await import(url)).default;
+        const frontEnd = await (await import(url)).default();
+        frontEnd.initialize({ model });
         const el = document.querySelector('main');
-        host.remove = module.render({ model, el });
+        host.remove = frontEnd.render({ model, el });
     },
 };
 const model = {

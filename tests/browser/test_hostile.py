@@ -19,7 +19,7 @@ from .scenes import PANEL, Scene, button, manager_on, panel_of, row
 from .standalone import StandaloneView
 
 FIXED = listed()
-AT_ONCE = 90
+AT_ONCE = 45
 """Rows that a table still draws whole."""
 SECOND = 1_000
 FORBIDDEN = "script, iframe, object, embed, link, meta, base, style, img, image, audio, video, math, form[action], "

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, expect
 
+from ..notebook.conftest import unpack
 from .lab import LabPage, Notebook
 from .saved import executed, widget_states, write
 from .scenes import PANEL, Scene, button, manager_on, panel_of, registering, row
@@ -167,7 +168,7 @@ HOSTILE = "<img src=x onerror='window.__pwned=1'>"
 def test_S16_a_notebook_with_saved_widgets_runs_nothing(lab: LabPage, scene: Scene, trusted: bool) -> None:
     content = executed(manager_on(scene.hub, scene.folder), registering("vit-digits"), PANEL, widget_state=True)
     for state in widget_states(content):
-        state["_rows"][0] |= {"description": HOSTILE, "error": HOSTILE}
+        state["_rows"] = [{**row, "description": HOSTILE, "error": HOSTILE} for row in unpack(state["_rows"])]
     path = f"saved-{trusted}.ipynb"
     write(content, lab.server.root / path, signed_in=lab.server.data if trusted else None)
     notebook = lab.open_file(path)

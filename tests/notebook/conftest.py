@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +23,52 @@ from ..commands.custom import Echo, info
 LONG = 30.0
 
 
-class ShownRows:
-    """The rows as a front end keeps them: everything once, then changes, none of them missing."""
+def unpack(text: str) -> list[dict[str, Any]]:
+    """The rows that travel as one text."""
+    packed = json.loads(text)
+    fields, usual = packed["fields"], packed["usual"]
+    whole = ([*row, *usual[len(usual) - len(fields) + len(row) :]] for row in packed["rows"])
+    return [dict(zip(fields, values, strict=True)) for values in whole]
+
+
+class Shown:
+    """Rows and downloads as a front end keeps them: everything once, then changes, none of them missing."""
 
     def __init__(self) -> None:
         self.seq = 0
+        self.progress: dict[str, dict[str, Any]] = {}
         self._rows: dict[str, dict[str, Any]] = {}
 
-    def take_all(self, seq: int, rows: Sequence[dict[str, Any]]) -> None:
-        self.seq, self._rows = seq, {row["id"]: row for row in rows}
+    def take_all(self, seq: int, rows: Sequence[dict[str, Any]], progress: Mapping[str, dict[str, Any]]) -> None:
+        self.seq, self._rows, self.progress = seq, {row["id"]: row for row in rows}, dict(progress)
 
     def take(self, changes: dict[str, Any]) -> None:
         if changes["seq"] <= self.seq:
             return
         assert changes["seq"] == self.seq + 1, "changes were lost"
         self.seq = changes["seq"]
-        for row in changes["changed"]:
+        for row in changes.get("changed", ()):
             self._rows[row["id"]] = row
-        for model_id in changes["removed"]:
+        for model_id in changes.get("removed", ()):
             del self._rows[model_id]
-        if changes["order"] is not None:
+        if changes.get("order") is not None:
             self._rows = {model_id: self._rows[model_id] for model_id in changes["order"]}
+        for model_id in changes.get("ended", ()):
+            del self.progress[model_id]
+        self.progress.update(changes.get("progress", {}))
+        for model_id, (kilobytes,) in self._figures(changes.get("moved", ()), 1):
+            known = self.progress[model_id]
+            done = known["done"] + kilobytes * 1000
+            share = min(1000, done * 1000 // known["total"]) / 10 if known["total"] else 0
+            self.progress[model_id] = {**known, "done": done, "percent": max(known["percent"], share)}
+        for model_id, (rate, eta) in self._figures(changes.get("paced", ()), 2):
+            self.progress[model_id] = {**self.progress[model_id], "rate": rate, "eta": None if eta == -1 else eta}
+
+    def _figures(self, flat: Sequence[Any], count: int) -> Iterator[tuple[str, Sequence[Any]]]:
+        ids, place = list(self._rows), 0
+        for at in range(0, len(flat), count + 1):
+            place += flat[at]
+            yield ids[place], flat[at + 1 : at + 1 + count]
 
     def rows(self) -> list[dict[str, Any]]:
         return list(self._rows.values())
@@ -88,15 +113,15 @@ class RecordingComm(comm.base_comm.BaseComm):
     def state(self) -> dict[str, Any]:
         """What a front end would hold after everything sent: the opening state and all updates."""
         state: dict[str, Any] = {}
-        rows = ShownRows()
+        shown = Shown()
         for each in list(self.sent):
             news = (each["data"] or {}).get("state", {})
             state.update(news)
             if "_rows" in news:
-                rows.take_all(news["_rows_seq"], news["_rows"])
+                shown.take_all(news["_rows_seq"], unpack(news["_rows"]), news["_progress"])
             if news.get("_changes"):
-                rows.take(news["_changes"])
-        state["_rows"], state["_rows_seq"] = rows.rows(), rows.seq
+                shown.take(news["_changes"])
+        state |= {"_rows": shown.rows(), "_rows_seq": shown.seq, "_progress": shown.progress}
         return json.loads(json.dumps(state))
 
 

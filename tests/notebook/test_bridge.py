@@ -17,7 +17,7 @@ from rmm_widgets.notebook.publishers import publisher_of
 from rmm_widgets.types import ModelStatus
 
 from ..commands.custom import Echo, info
-from .conftest import LONG, RecordingComm, ShownRows
+from .conftest import LONG, RecordingComm, Shown, unpack
 
 
 class Panel:
@@ -65,16 +65,17 @@ def stages(comm: RecordingComm) -> set[str]:
     """Every stage that was pushed so far."""
     found: set[str] = set()
     for update in updates(comm):
-        found.update(row["stage"] for row in update.get("rows") or update.get("changes", {}).get("changed", ()))
+        rows = unpack(update["rows"]) if "rows" in update else update.get("changes", {}).get("changed", ())
+        found.update(row["stage"] for row in rows)
     return found
 
 
-def shown(comm: RecordingComm) -> ShownRows:
-    """The rows as a panel shows them after everything that was pushed so far."""
-    rows = ShownRows()
+def shown(comm: RecordingComm) -> Shown:
+    """What a panel shows after everything that was pushed so far."""
+    rows = Shown()
     for update in updates(comm):
         if "rows" in update:
-            rows.take_all(update.get("seq", 0), update["rows"])
+            rows.take_all(update.get("seq", 0), unpack(update["rows"]), update["progress"])
         if "changes" in update:
             rows.take(update["changes"])
     return rows
@@ -97,7 +98,7 @@ def test_everything_at_first_then_what_changed(panel: Panel, manager: ModelManag
     events.wait(lambda _sent: bool(updates(events)))
     first = updates(events)[0]
     assert first["type"] == "state"
-    assert [row["id"] for row in first["rows"]] == ["echo"]
+    assert [row["id"] for row in unpack(first["rows"])] == ["echo"]
     assert first["progress"] == {}
     assert first["summary"]["version"] == __version__
     manager.update_model_config("echo", {"n": 1})
@@ -108,6 +109,7 @@ def test_everything_at_first_then_what_changed(panel: Panel, manager: ModelManag
     assert "rows" not in last
     events.wait(lambda _sent: [row["id"] for row in shown(events).rows()] == ["echo", "second"])
     assert "progress" not in last
+    assert "progress" not in last["changes"]
 
 
 def test_a_panel_that_missed_changes_asks_for_all_rows(panel: Panel, manager: ModelManager, echo: Echo) -> None:

@@ -13,7 +13,7 @@ from rmm_widgets.manager import ModelManager
 from rmm_widgets.notebook.widgets import ManagerWidget, ModelManagerPanel, RegistryTable
 
 from ..commands.custom import Echo, info
-from .conftest import RecordingComm
+from .conftest import RecordingComm, unpack
 
 pytestmark = pytest.mark.usefixtures("front_end")
 
@@ -108,8 +108,9 @@ def is_silent(message: object) -> bool:
 
 
 def truth(widget: ManagerWidget) -> dict[str, Any]:
-    """The state but for the user's choice."""
-    return {name: value for name, value in widget.get_state().items() if name not in {"selected", "layout"}}
+    """The state but for the user's choice, the rows unpacked."""
+    state = {name: value for name, value in widget.get_state().items() if name not in {"selected", "layout"}}
+    return {**state, "_rows": unpack(state["_rows"])}
 
 
 def bombard(widget: ManagerWidget, comm: RecordingComm, count: int) -> None:

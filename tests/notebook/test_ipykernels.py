@@ -9,6 +9,7 @@ import pytest
 
 from rmm_widgets.demo.server import DemoHub
 
+from .conftest import unpack
 from .kernels import VIEW, Kernel, Message, ipykernel_path, running, settle
 
 pytestmark = pytest.mark.slow
@@ -53,13 +54,13 @@ def _show_and_command(kernel: Kernel) -> None:
     kernel.run("%rmm add rmm-demo/minilm-toy --as toy")
     comm_id = kernel.result("panel = %rmm\npanel")[VIEW]["model_id"]
     opened = kernel.wait_for(lambda content: content["comm_id"] == comm_id)["data"]["state"]
-    assert [row["id"] for row in opened["_rows"]] == ["toy"]
+    assert [row["id"] for row in unpack(opened["_rows"])] == ["toy"]
     assert opened["_changes"] == {}
     kernel.command(comm_id, "download", "1", model_id="toy")
     assert kernel.reply("1")["ok"]
     kernel.wait_for(lambda content: changed(content, comm_id).get("toy", {}).get("status") == "downloaded")
     state = states(kernel)[comm_id]
-    assert [row["status"] for row in state["_rows"]] == ["downloaded"]
+    assert [row["status"] for row in unpack(state["_rows"])] == ["downloaded"]
     assert state["_rows_seq"] == state["_changes"]["seq"] > 0
 
 

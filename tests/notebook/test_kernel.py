@@ -11,6 +11,7 @@ import pytest
 from rmm_widgets.demo.server import DemoHub
 from rmm_widgets.notebook.protocol import PROTOCOL_VERSION
 
+from .conftest import unpack
 from .kernels import LONG, VIEW, Kernel, Message, running, settle
 
 pytestmark = pytest.mark.slow
@@ -79,7 +80,7 @@ def test_the_side_panel_connects(kernel: Kernel) -> None:
     assert hello["data"]["value"]["protocol"] == PROTOCOL_VERSION
     first = kernel.wait_for(lambda content: content["comm_id"] == "e1")
     assert first["data"]["type"] == "state"
-    assert first["data"]["rows"] == []
+    assert unpack(first["data"]["rows"]) == []
 
 
 def test_a_job_is_a_widget_and_stays_after_the_work(kernel: Kernel) -> None:

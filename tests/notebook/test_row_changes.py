@@ -8,9 +8,11 @@ import threading
 import msgspec
 
 from rmm_widgets.notebook.protocol import Row
-from rmm_widgets.notebook.row_changes import ToldRows, difference
+from rmm_widgets.notebook.publisher import Changes
+from rmm_widgets.notebook.row_changes import difference
+from rmm_widgets.notebook.told import Told
 
-from .conftest import ShownRows
+from .conftest import Shown
 from .test_publisher import make_row
 
 
@@ -40,8 +42,8 @@ def test_a_view_that_applies_every_change_has_the_rows() -> None:
     print(f"seed {seed}")
     draw = random.Random(seed)
     present = rows(*(f"m{n}" for n in range(5)))
-    told, shown = ToldRows(dict(present)), ShownRows()
-    shown.take_all(0, msgspec.to_builtins(list(present.values())))
+    told, shown = Told(dict(present), {}), Shown()
+    shown.take_all(0, msgspec.to_builtins(list(present.values())), {})
     for _ in range(500):
         ids = list(present)
         for model_id in draw.sample(ids, min(len(ids), draw.randrange(3))):
@@ -53,14 +55,16 @@ def test_a_view_that_applies_every_change_has_the_rows() -> None:
             ids = list(present)
             draw.shuffle(ids)
             present = {model_id: present[model_id] for model_id in ids}
-        shown.take(msgspec.to_builtins(told.tell(dict(present))))
+        telling = told.tell(Changes(revision=0, rows=dict(present)))
+        if telling.changes is not None:
+            shown.take(msgspec.to_builtins(telling.changes))
         assert shown.rows() == msgspec.to_builtins(list(present.values()))
         assert shown.seq == told.seq == told.all().seq
 
 
 def test_all_rows_and_their_number_belong_together_whoever_asks() -> None:
     versions = [{"a": make_row("a", str(number))} for number in range(2000)]
-    told = ToldRows(versions[0])
+    told = Told(versions[0], {})
     wrong: list[tuple[int, str]] = []
 
     def ask() -> None:
@@ -73,7 +77,7 @@ def test_all_rows_and_their_number_belong_together_whoever_asks() -> None:
     for thread in asking:
         thread.start()
     for version in versions[1:]:
-        told.tell(version)
+        told.tell(Changes(revision=0, rows=version))
     for thread in asking:
         thread.join()
     assert not wrong

@@ -15,6 +15,8 @@ import nbformat
 import pytest
 from nbconvert import HTMLExporter
 
+from .conftest import unpack
+
 pytestmark = pytest.mark.slow
 
 STATE = "application/vnd.jupyter.widget-state+json"
@@ -55,7 +57,7 @@ def test_N4_the_saved_state_is_small_and_tells_nothing_of_this_machine(saved: Pa
     text = saved.read_text(encoding="utf-8")
     states: dict[str, Any] = json.loads(text)["metadata"]["widgets"][STATE]["state"]
     shown = [each["state"] for each in states.values() if "_rows" in each["state"]]
-    assert [len(each["_rows"]) for each in shown] == [100, 100]
+    assert [len(unpack(each["_rows"])) for each in shown] == [100, 100]
     for state in shown:
         size = len(json.dumps({name: value for name, value in state.items() if name not in {"_esm", "_css"}}))
         print(f"state of 100 models: {size} bytes, bundles {len(state['_esm']) + len(state['_css'])}")

@@ -12,6 +12,7 @@ import pytest
 
 from rmm_widgets.demo.server import DemoHub
 from rmm_widgets.manager import ModelManager
+from rmm_widgets.notebook import fallback
 from rmm_widgets.notebook import twin as twin_module
 from rmm_widgets.notebook.protocol import Progress, Row
 from rmm_widgets.notebook.publisher import Publisher
@@ -22,7 +23,7 @@ from rmm_widgets.notebook.widgets import DownloadProgress, ModelManagerPanel
 from ..commands.custom import Echo
 from .conftest import LONG, RecordingComm
 from .kernels import VIEW, Kernel, running, settle
-from .test_publisher import Source
+from .test_publisher import Source, make_row
 
 AS_OF = re.compile(r"As of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\.")
 
@@ -196,3 +197,13 @@ def test_a_real_kernel_keeps_the_twin_up_to_date_while_a_cell_blocks(kernel: Ker
     assert AS_OF.search(last)
     captured = kernel.run("%%capture\nfrom rmm_widgets import ModelManagerPanel\ndisplay(ModelManagerPanel())")
     assert not [each for each in captured if each["msg_type"] in {"display_data", "error"}]
+
+
+def test_of_very_many_models_a_few_are_shown_and_the_rest_is_counted() -> None:
+    rows = [make_row(f"m{number}\nx") for number in range(10_000)]
+    assert fallback.rows_html(rows).count("<tr>") == 1 + 50 + 1
+    *lines, last = fallback.rows_text(rows).splitlines()
+    assert (len(lines), last) == (1 + 50, "… and 9950 more")
+    assert lines[1].split() == ["m0", "x", "embedding_model", "registered", "unknown"]
+    assert "more" not in fallback.rows_text(rows[:200]) + fallback.rows_html(rows[:200])
+    assert fallback.rows_text([]) == "No models are registered."

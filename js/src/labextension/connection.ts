@@ -166,13 +166,14 @@ export class Connection implements ViewModel, IDisposable {
       return;
     }
     this.#revision = update.revision;
-    this.#state._rows_seq = update.rows ? (update.seq ?? 0) : this.#state._rows_seq;
-    for (const part of ["rows", "changes", "progress", "summary"] as const) {
-      const value = update[part];
-      if (value !== undefined && value !== null) {
-        this.#state[`_${part}`] = value;
-        this.#emit(`change:_${part}`);
-      }
+    this.#state._rows_seq = typeof update.rows === "string" ? (update.seq ?? 0) : this.#state._rows_seq;
+    const parts = (["rows", "progress", "changes", "summary"] as const).filter((part) => update[part] != null);
+    // All of it is there before anybody is told: rows and progress belong together.
+    for (const part of parts) {
+      this.#state[`_${part}`] = update[part];
+    }
+    for (const part of parts) {
+      this.#emit(`change:_${part}`);
     }
   };
 

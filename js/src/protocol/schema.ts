@@ -53,7 +53,7 @@ export interface Row {
   actions: Action[];
 }
 
-/** What became of the rows since the last time. A view that has not seen number `seq - 1` asks for all (`rows`). */
+/** What became of the rows and of their downloads since the last time. A view that has not seen number `seq - 1` asks for all (`rows`). Changes of rows come first: `moved` and `paced` count in the rows as they are after them. */
 export interface RowChanges {
   seq: number;
   /** New rows, and those of which anything is new. */
@@ -61,17 +61,34 @@ export interface RowChanges {
   removed?: string[];
   /** All ids in their order, where that changed other than by new ones at the end. */
   order?: string[] | null;
+  /** New downloads, and those of which more is new than their figures. */
+  progress?: Record<string, Progress>;
+  /** Downloads that went on, two numbers each: how many rows it is further down than the one before (at first: than the first row), and the kilobytes that were added. */
+  moved?: number[];
+  /** Downloads that became faster or slower, three numbers each: how many rows further down, then `rate` and `eta`, which is -1 where it is null. */
+  paced?: number[];
+  /** Ids of which there is no progress any more. */
+  ended?: string[];
 }
 
-/** The answer to `rows`. */
+/** The answer to `rows`: all of them and all downloads, as they are after the changes of that number. */
 export interface AllRows {
   seq: number;
   rows: Row[];
+  progress: Record<string, Progress>;
 }
 
-/** How far one model's download is; sent at most ten times a second. */
+/** All rows, as `_rows` and a StateUpdate hold them in the form of JSON text. A row is the values of `fields`; where it is shorter, what is missing at its end is `usual`, the values of the last fields. */
+export interface PackedRows {
+  fields: string[];
+  usual: unknown[];
+  rows: unknown[][];
+}
+
+/** How far one model's download is, in figures as fine as a bar shows them. */
 export interface Progress {
   phase: DownloadPhase;
+  /** In tenths, rounded down. Where it moves on, a view works it out from `done` and `total`; it never falls. */
   percent: number;
   done: number;
   total: number;
@@ -132,16 +149,18 @@ export interface Reply {
   error?: CommandError | null;
 }
 
-/** What the kernel pushes to the side panel: everything at first, then the parts that changed. */
+/** What the kernel pushes to the side panel: all rows and downloads at first, then their changes. */
 export interface StateUpdate {
   type: "state";
   /** Grows with every push that changes something; older ones can be ignored. */
   revision: number;
   /** The number of the rows that come with it. */
   seq?: number;
-  rows?: Row[] | null;
-  changes?: RowChanges | null;
+  /** The text of a PackedRows. */
+  rows?: string | null;
+  /** Comes with `rows`. */
   progress?: Record<string, Progress> | null;
+  changes?: RowChanges | null;
   summary?: Summary | null;
 }
 

@@ -133,7 +133,8 @@ function Status({ row, state }: { row: Row; state: ViewState }) {
         {statusWords(row)}
       </span>
       {row.allowed && <span class="rmm-small"> unsafe files allowed</span>}
-      {withBar && <ProgressBar row={row} progress={state.progress} />}
+      {/* Another model's bar is another one, also where the row's element is the same. */}
+      {withBar && <ProgressBar key={row.id} row={row} progress={state.progress} />}
       {row.error && <ErrorText error={row.error} hint={row.hint} />}
     </div>
   );

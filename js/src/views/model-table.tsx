@@ -8,6 +8,7 @@ import { GridCommands } from "./grid-commands";
 import { focusAgain, focusPlace, type GridPlace, hasFocus, nameOf, placeOf } from "./grid-focus";
 import { HEADER, nextIndex, stepInRow } from "./grid-keys";
 import { ModelRow } from "./model-row";
+import { RowSlots } from "./row-slots";
 import type { ViewState } from "./state";
 import { useGeometry } from "./table-geometry";
 import { TableHeader } from "./table-header";
@@ -23,6 +24,7 @@ export function ModelTable({ arrangement, state }: TableProps) {
   const grid = useRef<HTMLDivElement>(null);
   const geometry = useGeometry(grid, arrangement);
   const commands = useMemo(() => new GridCommands(state, arrangement), [state, arrangement]);
+  const slots = useMemo(() => new RowSlots(), []);
   const headerStop = useSignal(0);
   /** The row that Tab leads to, by id. */
   const active = useSignal<string | null>(null);
@@ -37,7 +39,13 @@ export function ModelTable({ arrangement, state }: TableProps) {
   const rowHeight = geometry.rowHeight.value;
   const activeIndex = placeOfActive(rows, active.value, last.current.index);
 
+  const shown = drawn(rows, geometry.start.value, geometry.end.value, activeIndex);
   const hadFocus = grid.current?.matches(":focus-within") ?? false;
+  const keys = slots.assign(
+    shown.map(([row]) => row.id),
+    !hadFocus,
+  );
+
   useLayoutEffect(() => {
     last.current.index = Math.max(0, activeIndex);
     if (wish.current && focusPlace(grid.current, wish.current)) {
@@ -139,9 +147,9 @@ export function ModelTable({ arrangement, state }: TableProps) {
           <TableHeader arrangement={arrangement} rows={rows} selected={state.selected} tabStop={headerStop.value} />
         </div>
         <div class="rmm-body" role="rowgroup" style={{ height: `${rows.length * rowHeight}px` }}>
-          {drawn(rows, geometry.start.value, geometry.end.value, activeIndex).map(([row, index]) => (
+          {shown.map(([row, index], at) => (
             <ModelRow
-              key={row.id}
+              key={keys[at]}
               row={row}
               index={index}
               top={index * rowHeight}

@@ -1,5 +1,6 @@
 /** All rows of one model, and what becomes of them. Unchanged rows keep their identity, so that only others are redrawn. Pure. */
-import type { Row, RowChanges } from "../protocol/schema";
+import type { Progress, Row, RowChanges } from "../protocol/schema";
+import { unpackRows } from "./packed-rows";
 
 export interface RowTable {
   /** In the kernel's order. */
@@ -20,6 +21,9 @@ export function withAll(before: RowTable, rows: readonly Row[]): RowTable {
 
 /** The table after `changes`. */
 export function withChanges(before: RowTable, changes: Required<RowChanges>): RowTable {
+  if (changes.changed.length + changes.removed.length === 0 && changes.order === null) {
+    return before;
+  }
   const rows = [...before.rows];
   const places = new Map(before.places);
   for (const row of changes.changed) {
@@ -63,9 +67,10 @@ function inOrder(rows: readonly Row[], ids: readonly string[]): readonly Row[] {
   return [...first, ...byId.values()];
 }
 
-/** What came as rows, as far as it is rows. */
+/** What came as rows, in one text or as a list, as far as it is rows. */
 export function readRows(value: unknown): readonly Row[] {
-  return Array.isArray(value) ? value.filter(isRow) : [];
+  const rows = typeof value === "string" ? unpackRows(value) : value;
+  return Array.isArray(rows) ? rows.filter(isRow) : [];
 }
 
 function isRow(value: unknown): value is Row {
@@ -84,7 +89,25 @@ export function readChanges(value: unknown): Required<RowChanges> | null {
     changed: [...readRows(changes.changed)],
     removed: readIds(changes.removed) ?? [],
     order: readIds(changes.order),
+    progress: readRecords(changes.progress),
+    moved: readNumbers(changes.moved),
+    paced: readNumbers(changes.paced),
+    ended: readIds(changes.ended) ?? [],
   };
+}
+
+function readRecords(value: unknown): Record<string, Progress> {
+  const isList = Array.isArray(value);
+  const entries = typeof value === "object" && value !== null && !isList ? Object.entries(value) : [];
+  return Object.assign(
+    Object.create(null),
+    Object.fromEntries(entries.filter(([, each]) => typeof each === "object" && each !== null)),
+  );
+}
+
+/** What came as figures; none where any of it is no number: they count on each other. */
+function readNumbers(value: unknown): number[] {
+  return Array.isArray(value) && value.every((each) => Number.isFinite(each)) ? value : [];
 }
 
 /** What came as ids; null where it is no list. */

@@ -57,7 +57,7 @@ export class ViewState {
   /** @param store the rows of all views of the model; without it the view has its own */
   constructor(model: ViewModel, store?: RowStore) {
     const until = this.#life.signal;
-    const all = (store ?? new RowStore(model, until)).rows;
+    const { rows: all, progress } = store ?? new RowStore(model, until);
     const ids = traitSignal(model, "_model_ids", readIds, until);
     const types = traitSignal(model, "_types", readIds, until);
     this.rows = computed(() => pick(all.value, ids.value, types.value));
@@ -66,7 +66,7 @@ export class ViewState {
       const known = new Set(this.rows.value.map((row) => row.id));
       return (ids.value ?? []).filter((id) => !known.has(id));
     });
-    this.progress = traitSignal(model, "_progress", readProgress, until);
+    this.progress = progress;
     this.summary = traitSignal(model, "_summary", readSummary, until);
     this.#client = new CommandClient(model, until);
     const signs = [...TRAITS.map((name) => `change:${name}`), "msg:custom"];
@@ -154,10 +154,6 @@ function pick(rows: readonly Row[], ids: readonly string[] | null, types: readon
   const byId = ids && new Map(rows.map((row) => [row.id, row]));
   const picked = byId ? ids.map((id) => byId.get(id)).filter((row) => row !== undefined) : rows;
   return types ? picked.filter((row) => types.includes(row.type)) : picked;
-}
-
-function readProgress(value: unknown): Readonly<Record<string, Progress>> {
-  return isRecord(value) ? (value as Record<string, Progress>) : {};
 }
 
 function readSummary(value: unknown): Summary | null {

@@ -1,5 +1,6 @@
 /** What stands above the table: its filters and the choice of columns. */
 import type { ComponentChildren } from "preact";
+import { useMemo } from "preact/hooks";
 import type { ModelStatus, ModelType, Row } from "../protocol/schema";
 import type { Arrangement } from "./arrangement";
 import { ColumnsMenu } from "./columns-menu";
@@ -17,7 +18,8 @@ interface ToolsProps {
 export function TableTools({ arrangement, all }: ToolsProps) {
   const { text, type, status } = arrangement.filter.value;
   const shown = arrangement.rows.value.length;
-  const types = [...new Set(all.map((row) => row.type))].sort();
+  // Not with every keystroke: there may be ten thousand rows.
+  const types = useMemo(() => [...new Set(all.map((row) => row.type))].sort(), [all]);
   return (
     <div class="rmm-tools rmm-table-tools">
       <input
