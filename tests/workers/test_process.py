@@ -414,7 +414,7 @@ async def test_an_empty_worker_is_small_and_light(start: Start) -> None:
     worker = await start()
     modules = set((await worker.call("facts", (), {}))["modules"])
     heavy = {"asyncio", "numpy", "psutil", "traitlets", "IPython", "torch", "huggingface_hub", "ipywidgets"}
-    assert not modules & (heavy | {"rmm_widgets.manager", "rmm_widgets.runtime"})
+    assert not modules & (heavy | {"rmm_widgets.manager", "rmm_widgets.runtime", "rmm_widgets.hub"})
     assert worker.memory_bytes() < 60 * MIB
 
 
