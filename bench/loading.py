@@ -7,18 +7,15 @@ until the model has answered its first probe. Files are on disk and verified bef
 
 from __future__ import annotations
 
-import compileall
 import random
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import msgspec
 
-import rmm_widgets
-
+from .bytecode import compile_package
 from .models import CASES, Case, Place, load, open_manager, places
 
 AIMS = {"first": 1.05, "second": 0.25}
@@ -26,7 +23,7 @@ AIMS = {"first": 1.05, "second": 0.25}
 
 def main(rounds: int) -> None:
     """Print the table."""
-    compileall.compile_dir(Path(rmm_widgets.__file__).parent, quiet=1)  # as pip does where it installs a package
+    compile_package()
     with places() as found:
         rows = [row for case in CASES if case.loader in found for row in _rows(case, found[case.loader], rounds)]
     print("\n| library | load | median | of the direct call | aim |\n| --- | --- | --- | --- | --- |")
