@@ -11,8 +11,10 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check
 NPM := npm --prefix js
 ARGS ?=
 # What `make check` runs: no real kernels or browsers, few processes. `make test` runs everything.
-QUICK_TESTS := $(addprefix tests/,lifecycle hub loading commands parity test_health.py \
-	manager/test_imports.py downloads/test_plan.py downloads/test_selection.py downloads/test_cache.py)
+QUICK_TESTS := $(addprefix tests/,lifecycle commands test_health.py manager/test_imports.py \
+	downloads/test_plan.py downloads/test_selection.py downloads/test_cache.py \
+	loading/test_config.py loading/test_detect.py loading/test_corpus.py loading/test_estimate.py \
+	parity/test_public_names.py parity/test_api_surface.py)
 # The instructions that llama.cpp's builds for x86 may use. What it finds on the machine by itself ends some
 # processes: builds that use AMX crash at the first token.
 LLAMA_FLAGS := $(if $(filter x86_64 amd64,$(shell uname -m)),-DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON)

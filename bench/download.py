@@ -9,7 +9,6 @@ turns in random order; figures are medians.
 from __future__ import annotations
 
 import argparse
-import compileall
 import os
 import random
 import shutil
@@ -23,10 +22,10 @@ from pathlib import Path
 
 import msgspec
 
-import rmm_widgets
 from rmm_widgets.downloads.messages import Done, Failed, Start, decode_reply, encode_line
 from rmm_widgets.downloads.spec import FetchSpec
 
+from .bytecode import compile_package
 from .download_lateness import main as download_lateness
 from .static_hub import nginx_hub, slow_hub
 
@@ -97,8 +96,7 @@ _QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
 def main(rounds: int, only: str = "") -> None:
-    # As pip leaves an installed package; with PYTHONDONTWRITEBYTECODE every start would compile it.
-    compileall.compile_dir(Path(rmm_widgets.__file__).parent, quiet=1)
+    compile_package()
     rows: list[str] = []
     for workload in WORKLOADS:
         if only in workload.name:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from ..hub.identify import Evidence, Identity
 from ..types import ModelType
 from .servable import Servable
+
+if TYPE_CHECKING:  # a worker needs nothing of the Hub
+    from ..hub.identify import Evidence, Identity
 
 __all__ = ["Loader", "Match", "MemoryEstimate"]
 

@@ -8,7 +8,6 @@ Pillow, and images in several pieces, have no such view; then there is none here
 from __future__ import annotations
 
 import ctypes
-import weakref
 from typing import Any, cast
 
 __all__ = ["COLOURS", "PIXEL", "image_of", "pixels_of"]
@@ -59,14 +58,9 @@ def pixels_of(image: Any) -> memoryview | None:
     values = array.children[0].contents
     if values.length != size or values.offset or values.n_buffers != 2 or not values.buffers[1]:
         return None
-    owner = (ctypes.c_ubyte * size).from_address(values.buffers[1])
-    weakref.finalize(owner, _let_go, capsule).atexit = False
-    return memoryview(owner).cast("B").toreadonly()
-
-
-def _let_go(capsule: object) -> None:
-    """Nothing: until it is called, it holds what the memory belongs to."""
-    del capsule
+    lent: Any = (ctypes.c_ubyte * size).from_address(values.buffers[1])
+    lent.owner = capsule  # whoever has the view keeps what the memory belongs to
+    return memoryview(lent).cast("B").toreadonly()
 
 
 def image_of(mode: str, width: int, height: int, pixels: memoryview) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -13,6 +14,10 @@ from rmm_widgets.types import ModelHealth, ModelInfo, ModelType
 
 Stage = Callable[[], object]
 """What a stage does; where it returns an awaitable, that is awaited."""
+
+
+PROCESSES = 3 if sys.platform == "linux" else 2
+"""Of a manager that downloads and has loaded an ONNX model: fetcher, worker, and on Linux the worker's nursery."""
 
 
 def info(model_id: str, **fields: Any) -> ModelInfo:

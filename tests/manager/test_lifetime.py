@@ -23,7 +23,7 @@ from rmm_widgets.manager import ModelManager
 
 from ..downloads.fetching import MIB, content, wait_until
 from .conftest import DIGITS
-from .models import Barrier, Scripted, failing, info
+from .models import PROCESSES, Barrier, Scripted, failing, info
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,10 +56,6 @@ def folders(tmp_path: Path, no_leaks: None) -> list[str]:
 
 def descendants(process: psutil.Process) -> list[psutil.Process]:
     return process.children(recursive=True)
-
-
-PROCESSES = 3 if sys.platform == "linux" else 2
-"""A worker and the fetcher; on Linux also what the worker is a copy of."""
 
 
 def gone_within(processes: list[psutil.Process], seconds: float) -> bool:

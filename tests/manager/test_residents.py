@@ -8,6 +8,7 @@ import gc
 import random
 import signal
 import statistics
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -382,8 +383,9 @@ def test_loads_wait_in_order_for_their_turn(make_manager: Callable[..., ModelMan
 
 
 def test_S21_a_worker_knows_no_secrets_and_has_limits(
-    make_manager: Callable[..., ModelManager], digits: str, monkeypatch: pytest.MonkeyPatch
+    make_manager: Callable[..., ModelManager], digits: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("HF_TOKEN", "hf_canary")
     monkeypatch.setenv("MY_API_KEY", "hf_canary")
     manager = make_manager()
@@ -393,10 +395,14 @@ def test_S21_a_worker_knows_no_secrets_and_has_limits(
     assert "hf_canary" not in str(environment)
     assert environment["HF_HUB_OFFLINE"] == "1"
     assert environment["ORT_DISABLE_TELEMETRY"] == "1"
+    (temporary,) = tmp_path.glob("rmm-worker-*")
+    assert temporary.stat().st_mode & 0o777 == 0o700
     proc = Path("/proc") / str(worker.pid)
     assert "Umask:\t0077" in (proc / "status").read_text()
     core = next(line for line in (proc / "limits").read_text().splitlines() if line.startswith("Max core file size"))
     assert core.split()[4:6] == ["0", "0"]
+    manager.unload_model(digits).result(30)
+    wait_until(lambda: not temporary.exists())
 
 
 def test_a_model_of_the_wrong_type_is_refused_and_harms_nothing(manager: ModelManager, digits: str) -> None:

@@ -117,7 +117,7 @@ def check_for(manager: ModelManager, seconds: float, seed: int) -> None:
     assert broken == []
     assert manager._call(lambda: violations(manager._engine.machine)) == []
     assert manager._engine.jobs == {}
-    assert requests > 10
+    assert requests > 50
     history = [event.seq for event in manager.events(limit=10**6)]
     assert history[-1] - history[0] == len(history) - 1
     wait_until(lambda: bool(seen) and seen[-1].seq == history[-1])
