@@ -154,6 +154,21 @@ test("a refused command is shown with its hint until it is dismissed", async () 
   await expect.element(notice).not.toBeInTheDocument();
 });
 
+test("beside a refusal stands the button that helps", async () => {
+  const { host } = show(ManagerPanel, { _rows: THREE });
+  await page.getByRole("button", { name: "Load beta" }).click();
+  const error = { type: "NoCapacityError", message: "It does not fit.", hint: "Unload gamma first." };
+  host.refuse(host.last("load"), { ...error, fix: "free-memory" });
+  await page.getByRole("button", { name: "Make room for beta" }).click();
+  await page.getByRole("button", { name: "Unload gamma to make room" }).click();
+  expect(host.last("unload").args).toEqual({ model_id: "gamma" });
+  await page.getByRole("button", { name: "Retry beta" }).click();
+  expect(host.last("load").args).toEqual({ model_id: "beta" });
+  host.set("_rows", [THREE[0]]);
+  await expect.element(page.getByRole("button", { name: "Retry beta" })).not.toBeInTheDocument();
+  await expect.element(page.getByText("It does not fit.", { exact: true })).toBeVisible();
+});
+
 test("replies to other views and messages of other kinds are not ours", async () => {
   const { host } = show(ManagerPanel, { _rows: THREE });
   const error = { type: "E", message: "not for you", hint: "" };
@@ -268,7 +283,7 @@ test("all is reachable by Tab, and the keys stay inside the view", async () => {
   const keys: string[] = [];
   element.addEventListener("keydown", (event) => keys.push(event.key));
   const reached = new Set<string | null | undefined>();
-  for (let presses = 0; presses < 16; presses += 1) {
+  for (let presses = 0; presses < 24; presses += 1) {
     await userEvent.keyboard("{Tab}");
     reached.add(document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent);
   }

@@ -108,10 +108,10 @@ test("several models are summed up, removed in batches, and a failure leaves the
       { id: "another", bytes: 5_000_000_000, freeable: 5_000_000_000 },
     ]),
   );
+  expect(host.last("removal").args).toEqual({ model_ids: ids });
+  host.reply(await host.asked("removal"), { freed: 1_100_000_000 });
   await vi.waitFor(() =>
-    expect(described("Delete with their files")).toBe(
-      "Frees at least 1.00 GB. 200 MB are shared with each other or with other models: what still is needed stays.",
-    ),
+    expect(described("Delete with their files")).toBe("Frees 1.10 GB. 100 MB are shared with other models and stay."),
   );
   await expect.element(page.getByText("2 of them are loaded and unloaded first.")).toBeVisible();
   await expect.element(page.getByText("and 37 more")).toBeVisible();
@@ -129,6 +129,19 @@ test("several models are summed up, removed in batches, and a failure leaves the
   await vi.waitFor(() => expect(host.last("remove").args).toEqual({ model_ids: ids.slice(40), files: true }));
   host.reply(await host.asked("remove"), { freed: 300_000_000 });
   await expect.element(page.getByText("25 models deleted. Freed 400 MB.")).toBeVisible();
+});
+
+test("of more than the kernel looks at in one go, the least that comes free is told", async () => {
+  const ids = Array.from({ length: 1_001 }, (_, at) => `model-${at}`);
+  const { host } = place([], ids);
+  await ask();
+  const sizes = { id: "model-0", bytes: 900_000_000, freeable: 700_000_000 };
+  host.reply(host.last("usage"), usage([sizes]));
+  await vi.waitFor(() =>
+    expect(described("Delete with their files")).toBe(
+      "Frees at least 700 MB. 200 MB are shared with each other or with other models: what still is needed stays.",
+    ),
+  );
 });
 
 test("closed while it runs, it goes on and tells its end", async () => {

@@ -149,12 +149,14 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     args: dict[str, Any] = {}
 
 
-class CommandError(msgspec.Struct, frozen=True, kw_only=True):
+class CommandError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why a command was refused or failed."""
 
     type: str
     message: str
     hint: str
+    fix: Fix = ""
+    """What a button beside it should offer."""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

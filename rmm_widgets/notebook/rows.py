@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..types import ModelDownloadProgress
+from .fixes import FIXES
 from .lengths import NAME, cut
 from .protocol import Action, Fix, Progress, Row
 
@@ -42,19 +43,6 @@ _ACTIONS: Mapping[str, tuple[Action, ...]] = {
     "loaded": ("unload", "health"),
 }
 """What fits in each stage; nothing fits in one that is missing here, because it is about to end."""
-
-
-_FIXES: Mapping[str, Fix] = {
-    "DiskFullError": "free-space",
-    "GatedModelError": "log-in",
-    "RepositoryNotFoundError": "log-in",
-    "InsufficientMemoryError": "free-memory",
-    "NoCapacityError": "free-memory",
-    "MissingDependencyError": "install",
-    "IntegrityError": "repair",
-    "UnsafeModelError": "allow",
-}
-"""By the error's class; asking again is all that helps against the others."""
 
 
 def row(description: ModelDescription) -> Row:
@@ -102,7 +90,7 @@ def fix(description: ModelDescription) -> Fix:
     """What would help where something went wrong."""
     if not description.error:
         return ""
-    return _FIXES.get(description.error_type, "retry")
+    return FIXES.get(description.error_type, "retry")
 
 
 def moving(description: ModelDescription) -> ModelDownloadProgress | None:

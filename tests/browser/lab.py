@@ -69,6 +69,8 @@ class LabPage:
 
     def open_file(self, path: str, kernel: str = "python3") -> Notebook:
         """Open a notebook of the server's folder and wait for its kernel."""
+        # JupyterLab asks the user where it does not know a kernel; it may have been added since it looked.
+        self.page.evaluate("async () => { await window.jupyterapp.serviceManager.kernelspecs.refreshSpecs(); }")
         self.execute("docmanager:open", {"path": path, "kernel": {"name": kernel}})
         notebook = Notebook(self, path)
         notebook.wait_for_kernel()

@@ -219,7 +219,8 @@ def test_S14_strings_of_ten_megabytes_are_cut(standalone: Callable[..., Standalo
     )
     expect(button(root, "Download long")).to_be_visible()
     assert answered_in(view.page, "nothing has this", 0) < SECOND
-    assert answered_in(view.page, "", 3) < SECOND
+    # No kernel takes an id of that length, so that row is none.
+    assert answered_in(view.page, "", 2) < SECOND
     held = view.page.evaluate("document.querySelector('.rmm-root').outerHTML.length")
     assert held < 1_000_000, f"the page holds {held} characters"
     height = view.page.evaluate("document.querySelector('[role=row][aria-rowindex=\"3\"]').offsetHeight")

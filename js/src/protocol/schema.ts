@@ -138,6 +138,8 @@ export interface CommandError {
   type: string;
   message: string;
   hint: string;
+  /** What a button beside it should offer. */
+  fix?: Fix;
 }
 
 /** The answer to a command: exactly one, at once where it only begins something, else when it is known. */

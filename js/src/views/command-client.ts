@@ -1,16 +1,19 @@
 /** Sends commands to the kernel and matches the replies to them. */
-import { COMMAND_KIND, type Command, type CommandError, REPLY_KIND, type Reply } from "../protocol/schema";
+import { COMMAND_KIND, type Command, type CommandError, type Fix, REPLY_KIND, type Reply } from "../protocol/schema";
+import { cutText } from "./cut-text";
 import type { ViewModel } from "./view-model";
 
 /** A command that the kernel refused, or that nobody answered. */
 export class CommandFailed extends Error {
   readonly type: string;
   readonly hint: string;
+  readonly fix: Fix;
 
   constructor(error: CommandError) {
-    super(error.message);
+    super(cutText(error.message));
     this.type = error.type;
-    this.hint = error.hint;
+    this.hint = cutText(error.hint);
+    this.fix = error.fix ?? "";
   }
 }
 

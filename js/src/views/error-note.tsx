@@ -17,19 +17,26 @@ export function ErrorNote({ row, state }: NoteProps) {
   if (!row.error) {
     return null;
   }
-  const Help = row.fix !== "" && Object.hasOwn(HELP, row.fix) ? HELP[row.fix] : undefined;
   return (
     <div class="rmm-error-note" data-fix={row.fix || undefined}>
       <p class="rmm-error-words">
         <span class="rmm-error-text">{row.error}</span>
         {row.hint && <span class="rmm-hint"> {row.hint}</span>}
       </p>
-      {Help && (
-        <div class="rmm-fix">
-          <Help row={row} state={state} />
-        </div>
-      )}
+      <FixOf row={row} state={state} />
     </div>
+  );
+}
+
+/** What helps by `row.fix`; nothing where that is empty or unknown. */
+export function FixOf({ row, state }: NoteProps) {
+  const Help = row.fix !== "" && Object.hasOwn(HELP, row.fix) ? HELP[row.fix] : undefined;
+  return (
+    Help && (
+      <div class="rmm-fix">
+        <Help row={row} state={state} />
+      </div>
+    )
   );
 }
 

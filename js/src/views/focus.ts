@@ -19,7 +19,7 @@ export function useKeptFocus(container: RefObject<HTMLElement | null>, target: R
   const hadFocus = container.current?.matches(":focus-within") ?? false;
   useLayoutEffect(() => {
     if (hadFocus && !container.current?.matches(":focus-within")) {
-      target.current?.focus();
+      target.current?.focus({ preventScroll: true });
     }
   });
 }

@@ -1,11 +1,11 @@
 /** One model in the table. Redrawn only when its own row, place or choice changes. */
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import type { Row } from "../protocol/schema";
 import { ActionButtons, RowButtons } from "./action-buttons";
 import type { Arrangement } from "./arrangement";
 import type { ColumnKey } from "./columns";
+import { useKeptFocus } from "./focus";
 import { formatBytes, statusWords, words } from "./format";
-import { hasFocus } from "./grid-focus";
 import { HealthMark } from "./health-mark";
 import { Icon } from "./icons";
 import { hasBar, ProgressBar } from "./progress-bar";
@@ -24,7 +24,8 @@ interface ModelRowProps {
 }
 
 export function ModelRow({ row, index, top, arrangement, active, selected, state }: ModelRowProps) {
-  const element = useKeptFocus();
+  const element = useRef<HTMLDivElement>(null);
+  useKeptFocus(element, element);
   // A component that reads a signal is redrawn for new props and signals only, not whenever the table is.
   const columns = arrangement.columns.value;
   return (
@@ -147,16 +148,4 @@ function ErrorText({ error, hint }: { error: string; hint: string }) {
       {hint && <span class="rmm-hint"> {hint}</span>}
     </div>
   );
-}
-
-/** Keeps the focus in a row whose focused button has gone, as "Download" does once it was pressed. */
-function useKeptFocus() {
-  const element = useRef<HTMLDivElement>(null);
-  const hadFocus = element.current?.matches(":focus-within") ?? false;
-  useLayoutEffect(() => {
-    if (hadFocus && !hasFocus(element.current)) {
-      element.current?.focus({ preventScroll: true });
-    }
-  });
-  return element;
 }

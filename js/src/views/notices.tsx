@@ -1,7 +1,8 @@
 /** What the user should know besides the table: no connection, an unlike kernel, failed commands. */
+import { FixOf } from "./error-note";
 import type { Connection } from "./liveness";
 import { SignMark } from "./sign-mark";
-import type { ViewState } from "./state";
+import type { Notice, ViewState } from "./state";
 
 const AGAIN = "Run the cell again to get a new view.";
 const WORDS: Record<Exclude<Connection, "live">, string> = {
@@ -42,6 +43,7 @@ export function Notices({ state }: { state: ViewState }) {
             <span class={notice.kind === "error" ? "rmm-error-text" : undefined}>{notice.message}</span>
             {notice.hint && <span class="rmm-hint"> {notice.hint}</span>}
             {notice.count > 1 && <span class="rmm-count"> {notice.count} times</span>}
+            <Help notice={notice} state={state} />
           </span>
           <button
             type="button"
@@ -55,4 +57,9 @@ export function Notices({ state }: { state: ViewState }) {
       ))}
     </div>
   );
+}
+
+function Help({ notice: { help, hint }, state }: { notice: Notice; state: ViewState }) {
+  const row = help && state.rows.value.find(({ id }) => id === help.id);
+  return row ? <FixOf row={{ ...row, fix: help.fix, hint }} state={state} /> : null;
 }

@@ -1,5 +1,6 @@
 /** All downloads of one model, and what becomes of them. Those that stay the same keep their identity. Pure. */
 import type { Progress, Row, RowChanges } from "../protocol/schema";
+import { withCutTexts } from "./cut-text";
 
 /** By id. Without a prototype: an id may be any word. */
 export type ProgressTable = Readonly<Record<string, Progress>>;
@@ -13,8 +14,13 @@ export function readProgress(value: unknown): ProgressTable {
   if (!isRecord(value)) {
     return NO_PROGRESS;
   }
-  const found = Object.entries(value).filter((entry): entry is [string, Progress] => isRecord(entry[1]));
-  return tableOf(found);
+  const table: Record<string, Progress> = Object.create(null);
+  for (const [id, record] of Object.entries(value)) {
+    if (isRecord(record)) {
+      table[id] = withCutTexts(record as unknown as Progress);
+    }
+  }
+  return table;
 }
 
 /**
@@ -72,14 +78,6 @@ function eachOf(
       table[id] = change(record, ...flat.slice(at + 1, at + 1 + count));
     }
   }
-}
-
-function tableOf(entries: readonly (readonly [string, Progress])[]): ProgressTable {
-  const table: Record<string, Progress> = Object.create(null);
-  for (const [id, record] of entries) {
-    table[id] = record;
-  }
-  return table;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -2,11 +2,12 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { MOST_IDS } from "./batch";
 import { CommandFailed } from "./command-client";
 import { cutText } from "./cut-text";
 import { Dialog } from "./dialog";
 import { tableNear } from "./focus";
-import { type Bytes, bytesOfDetails, bytesOfUsage, effectOf } from "./removal/freed-bytes";
+import { type Bytes, bytesOfDetails, bytesOfUsage, effectOf, withTogether } from "./removal/freed-bytes";
 import { type Removal, removeModels } from "./removal/remove-models";
 import { consequences, nameOf, progressOf, resultOf } from "./removal/words";
 import type { ViewState } from "./state";
@@ -164,10 +165,8 @@ function Choice({ label, enabled, destructive, children, onChoose }: ChoiceProps
 async function askEffect(state: ViewState, ids: readonly string[]): Promise<string> {
   const [only] = ids;
   try {
-    const bytes: Bytes | null =
-      ids.length === 1
-        ? bytesOfDetails(await state.ask("details", { model_id: only }))
-        : bytesOfUsage(await state.ask("usage", {}), ids);
+    const bytes =
+      ids.length === 1 ? bytesOfDetails(await state.ask("details", { model_id: only })) : await askTogether(state, ids);
     return bytes ? effectOf(bytes) : UNKNOWN;
   } catch (error) {
     if (error instanceof CommandFailed) {
@@ -175,6 +174,14 @@ async function askEffect(state: ViewState, ids: readonly string[]): Promise<stri
     }
     throw error;
   }
+}
+
+async function askTogether(state: ViewState, ids: readonly string[]): Promise<Bytes | null> {
+  const [usage, freed] = await Promise.all([
+    state.ask("usage", {}),
+    ids.length <= MOST_IDS ? state.ask("removal", { model_ids: ids }) : null,
+  ]);
+  return withTogether(bytesOfUsage(usage, ids), freed);
 }
 
 const UNKNOWN = "How much that frees is not known.";

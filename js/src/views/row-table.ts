@@ -1,6 +1,11 @@
 /** All rows of one model, and what becomes of them. Unchanged rows keep their identity, so that only others are redrawn. Pure. */
-import type { Progress, Row, RowChanges } from "../protocol/schema";
+import type { Row, RowChanges } from "../protocol/schema";
+import { withCutTexts } from "./cut-text";
 import { unpackRows } from "./packed-rows";
+import { readProgress } from "./progress-table";
+
+/** Characters; a correct kernel sends none longer. */
+const LONGEST_ID = 1_000;
 
 export interface RowTable {
   /** In the kernel's order. */
@@ -70,12 +75,16 @@ function inOrder(rows: readonly Row[], ids: readonly string[]): readonly Row[] {
 /** What came as rows, in one text or as a list, as far as it is rows. */
 export function readRows(value: unknown): readonly Row[] {
   const rows = typeof value === "string" ? unpackRows(value) : value;
-  return Array.isArray(rows) ? rows.filter(isRow) : [];
+  return Array.isArray(rows) ? rows.filter(isRow).map((row) => withCutTexts(row)) : [];
 }
 
 function isRow(value: unknown): value is Row {
   const row = value as Partial<Row> | null;
-  return typeof row === "object" && row !== null && typeof row.id === "string" && Array.isArray(row.actions);
+  return typeof row === "object" && row !== null && isId(row.id) && Array.isArray(row.actions);
+}
+
+function isId(value: unknown): value is string {
+  return typeof value === "string" && value.length <= LONGEST_ID;
 }
 
 /** What came as changes; null where it is none, as in the beginning. */
@@ -89,20 +98,11 @@ export function readChanges(value: unknown): Required<RowChanges> | null {
     changed: [...readRows(changes.changed)],
     removed: readIds(changes.removed) ?? [],
     order: readIds(changes.order),
-    progress: readRecords(changes.progress),
+    progress: readProgress(changes.progress),
     moved: readNumbers(changes.moved),
     paced: readNumbers(changes.paced),
     ended: readIds(changes.ended) ?? [],
   };
-}
-
-function readRecords(value: unknown): Record<string, Progress> {
-  const isList = Array.isArray(value);
-  const entries = typeof value === "object" && value !== null && !isList ? Object.entries(value) : [];
-  return Object.assign(
-    Object.create(null),
-    Object.fromEntries(entries.filter(([, each]) => typeof each === "object" && each !== null)),
-  );
 }
 
 /** What came as figures; none where any of it is no number: they count on each other. */
@@ -112,5 +112,5 @@ function readNumbers(value: unknown): number[] {
 
 /** What came as ids; null where it is no list. */
 export function readIds(value: unknown): string[] | null {
-  return Array.isArray(value) ? value.filter((id) => typeof id === "string") : null;
+  return Array.isArray(value) ? value.filter(isId) : null;
 }

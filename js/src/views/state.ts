@@ -1,6 +1,6 @@
 /** What one view shows: kernel state as signals, the commands it sent, and whether anybody listens. */
 import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
-import type { Progress, Row, Summary } from "../protocol/schema";
+import type { Fix, Progress, Row, Summary } from "../protocol/schema";
 import { Announcer } from "./announcements";
 import { type BatchCommand, inChunks, readRefused, refusal } from "./batch";
 import { CommandClient, CommandFailed } from "./command-client";
@@ -18,6 +18,8 @@ export interface Notice {
   readonly message: string;
   readonly hint: string;
   readonly count: number;
+  /** The model that it is about, and what a button beside it should offer. */
+  readonly help: { readonly id: string; readonly fix: Fix } | null;
 }
 
 /** What stands over the panel until the user is done with it. */
@@ -97,7 +99,9 @@ export class ViewState {
       if (!(error instanceof CommandFailed)) {
         throw error;
       }
-      this.notify("error", error.message, error.hint);
+      const id = args.model_id;
+      const help = error.fix && typeof id === "string" ? { id, fix: error.fix } : null;
+      this.notify("error", error.message, error.hint, help);
       return undefined;
     }
   }
@@ -116,11 +120,11 @@ export class ViewState {
   }
 
   /** Shows a notice and tells it to screen readers. */
-  notify(kind: Notice["kind"], message: string, hint = ""): void {
+  notify(kind: Notice["kind"], message: string, hint = "", help: Notice["help"] = null): void {
     this.#noticeCount += 1;
     const same = this.notices.value.find((notice) => notice.message === message && notice.hint === hint);
     const others = this.notices.value.filter((notice) => notice !== same);
-    const notice: Notice = { key: this.#noticeCount, kind, message, hint, count: (same?.count ?? 0) + 1 };
+    const notice: Notice = { key: this.#noticeCount, kind, message, hint, count: (same?.count ?? 0) + 1, help };
     this.notices.value = [...others, notice].slice(-MOST_NOTICES);
     this.announcement.value = hint ? `${message} ${hint}` : message;
   }

@@ -117,7 +117,7 @@ export class KernelEnd implements base.IClassicComm {
   /** Only the rows that changed, as a running kernel tells. */
   changed(...rows: readonly Row[]): void {
     this.#seq += 1;
-    this.update({ _rows_seq: this.#seq, _changes: { seq: this.#seq, changed: rows } });
+    this.update({ _changes: { seq: this.#seq, changed: rows } });
   }
 
   answer(command: Command, value: unknown): void {

@@ -41,6 +41,16 @@ export function bytesOfUsage(answer: unknown, ids: readonly string[]): Bytes | n
   return { freeable, shared, unfinished, atLeast: shared > 0 && ids.length > 1 };
 }
 
+/** With what the answer to `removal` says of all of them together, where it says anything. */
+export function withTogether(bytes: Bytes | null, answer: unknown): Bytes | null {
+  const freed = record(answer)?.freed;
+  if (!bytes || typeof freed !== "number") {
+    return bytes;
+  }
+  const freeable = size(freed);
+  return { ...bytes, freeable, shared: Math.max(0, bytes.freeable + bytes.shared - freeable), atLeast: false };
+}
+
 /** One sentence or two: `Frees 1.20 GB. 300 MB are shared with other models and stay.` */
 export function effectOf(bytes: Bytes): string {
   const { freeable, shared, unfinished, atLeast } = bytes;
