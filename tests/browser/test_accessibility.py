@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Locator, expect
 
+from . import answers
 from .axe import violations
 from .lab import LabPage
 from .rows import every_state
@@ -70,6 +71,42 @@ def test_axe_finds_nothing_on_a_bare_page(standalone: Callable[..., StandaloneVi
     root.get_by_role("searchbox", name="Filter models").fill("nothing has this")
     expect(root).to_contain_text("No model")
     found += [f"notice, nothing found: {line}" for line in violations(root)]
+    assert found == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing_in_details_and_dialogs(standalone: Callable[..., StandaloneView], dark: bool) -> None:
+    view = standalone(dark=dark)
+    root = view.show("panel", **every_state())
+    found: list[str] = []
+
+    def look(where: str) -> None:
+        found.extend(f"{where}: {line}" for line in violations(root))
+
+    button(root, "Details healthy").click()
+    view.answer(view.sent("details"), answers.details("healthy"))
+    for tab in ("Overview", "Files", "Settings", "Health", "History"):
+        root.get_by_role("tab", name=tab).click()
+        expect(root.get_by_role("tabpanel", name=tab)).to_be_visible()
+        look(tab)
+    root.page.keyboard.press("Escape")
+    button(root, "Browse the Hub").click()
+    dialog = root.get_by_role("dialog")
+    dialog.get_by_role("textbox").fill("demo")
+    root.page.keyboard.press("Enter")
+    view.answer(view.sent("search"), answers.found())
+    expect(dialog).to_contain_text("demo/big")
+    look("search")
+    root.page.keyboard.press("Escape")
+    button(root, "Disk use").click()
+    view.answer(view.sent("usage"), answers.usage())
+    expect(dialog).to_contain_text("partial")
+    look("disk use")
+    root.page.keyboard.press("Escape")
+    root.get_by_role("checkbox", name="Select healthy").click()
+    button(root, "Remove… selected").click()
+    expect(dialog).to_contain_text("Delete with its files")
+    look("removal")
     assert found == []
 
 

@@ -41,9 +41,15 @@ def running(notebook: NotebookNode, demo_folder: Path) -> Generator[NotebookClie
 
 def run_all(client: NotebookClient) -> None:
     """Run every cell; stops at the first that fails and is not marked as failing on purpose."""
+    forget_outputs(client)
     for index, cell in enumerate(client.nb.cells):
         client.execute_cell(cell, index)
     clean(client.nb)
+
+
+def forget_outputs(client: NotebookClient) -> None:
+    """Before cells are run again: nbclient looks for outputs of the last run, which are gone, where one is updated."""
+    client.reset_execution_trackers()
 
 
 def clean(notebook: NotebookNode) -> None:

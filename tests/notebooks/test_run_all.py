@@ -11,7 +11,7 @@ from nbformat import v4
 
 from rmm_widgets.demo.server import DemoHub
 
-from .execute import WIDGET, running
+from .execute import WIDGET, forget_outputs, running
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +51,7 @@ class Session:
 
     def run_all(self, order: list[int] | None = None) -> None:
         """Run the set-up, then the others in the notebook's or another order, then look at the registry."""
+        forget_outputs(self._client)
         last = len(self._client.nb.cells) - 1
         for index in [0, *(order or range(1, last)), last]:
             self._client.execute_cell(self._client.nb.cells[index], index)
@@ -59,7 +60,12 @@ class Session:
 
     def views(self) -> list[str]:
         """The widgets that the cells show now."""
-        return [output.data[WIDGET]["model_id"] for cell in self._cells(VIEWS) for output in cell.outputs]
+        return [
+            output.data[WIDGET]["model_id"]
+            for cell in self._cells(VIEWS)
+            for output in cell.outputs
+            if WIDGET in output.data
+        ]
 
     def transferred(self) -> int:
         """Requests for weights; cards and configurations are also looked at to register a model."""

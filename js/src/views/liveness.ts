@@ -31,8 +31,9 @@ const PERIOD = 2_000;
 const PATIENCE = 2_500;
 /** Where the host tells of the kernel's end; a ping makes the kernel's indicator blink. */
 const TOLD_PERIOD = 10_000;
-/** An idle kernel's answer may have crossed the end of our patience once. */
+/** An idle kernel's answer may have crossed the end of our patience once; then it need not wait for long. */
 const IDLE_MISSES = 2;
+const IDLE_PATIENCE = 1_000;
 
 /** What only the answer to a ping ends: the views of a kernel end with it. */
 const ENDED: ReadonlySet<Connection> = new Set(["restarting", "restarted", "dead", "closed", "forgotten"]);
@@ -87,7 +88,7 @@ export class Liveness {
     this.#waiting = true;
     const heard = this.#heard;
     try {
-      this.#welcome(await this.#client.request("ping", {}, PATIENCE));
+      this.#welcome(await this.#client.request("ping", {}, this.#patience));
       this.#misses = 0;
       this.#connection.value = "live";
     } catch {
@@ -99,6 +100,10 @@ export class Liveness {
     if (!this.#until.aborted) {
       this.#timer = setTimeout(() => void this.#ping(), this.#pause);
     }
+  }
+
+  get #patience(): number {
+    return this.#misses > 0 && this.#kernel.state === "idle" ? IDLE_PATIENCE : PATIENCE;
   }
 
   /** Until the next ping. One that waits in a busy kernel is answered at last, so it is not followed by many more. */
