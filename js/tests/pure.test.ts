@@ -90,9 +90,9 @@ test("type and status filter as well, together with words", () => {
 test("small tables are drawn whole, large ones around the visible part", () => {
   const viewport = { top: 5_000, height: 400, rowHeight: 50 };
   expect(visibleRange(50, viewport)).toEqual({ start: 0, end: 50 });
-  expect(visibleRange(200, viewport)).toEqual({ start: 98, end: 111 });
-  expect(visibleRange(10_000, viewport)).toEqual({ start: 98, end: 111 });
-  expect(visibleRange(10_000, { ...viewport, top: 0 })).toEqual({ start: 0, end: 11 });
+  expect(visibleRange(200, viewport)).toEqual({ start: 99, end: 110 });
+  expect(visibleRange(10_000, viewport)).toEqual({ start: 99, end: 110 });
+  expect(visibleRange(10_000, { ...viewport, top: 0 })).toEqual({ start: 0, end: 10 });
   const end = visibleRange(10_000, { ...viewport, top: 10_000 * 50 });
   expect(end.end).toBe(10_000);
   expect(visibleRange(300, { ...viewport, top: 1e9 }).end).toBe(300);

@@ -19,7 +19,6 @@ from comm import get_comm_manager
 from ..errors import InvalidCommandError
 from .comms import keep_own_thread
 from .messages import MessageHandler
-from .packed_rows import pack
 from .protocol import AllRows, StateUpdate
 from .publisher import Changes
 from .publishers import publisher_of
@@ -67,7 +66,7 @@ class _EventsView:
                     type="state",
                     revision=changes.revision,
                     seq=every.seq,
-                    rows=pack(every.rows),
+                    rows=self._told.packed_rows(),
                     progress=every.progress,
                     summary=changes.summary,
                 )

@@ -12,7 +12,7 @@ from .protocol import Progress, Row
 
 __all__ = ["bundle", "progress_html", "progress_line", "rows_html", "rows_text"]
 
-_OF_VERY_MANY = 50
+_OF_VERY_MANY = 20
 """Rows that are shown where there are too many to show all of them: a sample, as more would be."""
 
 _GAP = "  "

@@ -28,7 +28,6 @@ from . import fallback
 from .bundles import read_bundle
 from .comms import keep_own_thread
 from .messages import MessageHandler
-from .packed_rows import pack
 from .protocol import AllRows, Progress, Row, Summary
 from .publisher import INTERVAL, Changes, Publisher
 from .publishers import publisher_of, snapshot_of
@@ -178,7 +177,7 @@ class ManagerWidget(anywidget.AnyWidget):
         return self._told.all()
 
     def _rows_now(self) -> str:
-        return pack(self._told.all().rows)
+        return self._told.packed_rows()
 
     def _progress_now(self) -> dict[str, Any]:
         return msgspec.to_builtins(self._told.all().progress)

@@ -6,8 +6,9 @@ and most values are those of every model that was never touched.
 
 from __future__ import annotations
 
+import functools
 import operator
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from ..types import ModelHealth, ModelStatus
 from .protocol import PackedRows, Row
 
-__all__ = ["pack"]
+__all__ = ["Rows", "pack"]
 
 _USUAL: dict[str, Any] = {
     "need": 0,
@@ -41,10 +42,19 @@ _values = operator.attrgetter(*_FIELDS)
 _DEFAULTS = tuple(_USUAL.values())
 
 
-def pack(rows: Iterable[Row]) -> str:
+class Rows(dict[str, Row]):
+    """Rows by id that do not change any more: packed once for all views."""
+
+    @functools.cached_property
+    def packed(self) -> str:
+        """The text of a `PackedRows`."""
+        rows = tuple(_cut(_values(row)) for row in self.values())
+        return msgspec.json.encode(PackedRows(fields=_FIELDS, usual=_DEFAULTS, rows=rows)).decode()
+
+
+def pack(rows: Mapping[str, Row]) -> str:
     """The rows as the JSON of a `PackedRows`."""
-    packed = PackedRows(fields=_FIELDS, usual=_DEFAULTS, rows=tuple(_cut(_values(row)) for row in rows))
-    return msgspec.json.encode(packed).decode()
+    return (rows if isinstance(rows, Rows) else Rows(rows)).packed
 
 
 def _cut(values: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -10,12 +10,13 @@ import functools
 import operator
 import threading
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from ..types import ModelStatus
 from ..workers.capacity import kept_back, read_ram
+from .packed_rows import Rows
 from .protocol import Progress, Row, Summary
 from .rows import moving, progress, row, three_digits
 
@@ -55,7 +56,7 @@ class Snapshots:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._models: Mapping[str, ModelDescription] = {}
-        self._rows: dict[str, Row] = {}
+        self._rows = Rows()
         self._transfers: set[str] = set()
         self._counts = _Counts()
 
@@ -98,7 +99,7 @@ class Snapshots:
             if new != self._rows.get(model_id):
                 news[model_id] = new
         if news or rows is not self._rows:
-            self._rows = {**rows, **news}  # pyright: ignore[reportAttributeAccessIssue] - each row is old or new
+            self._rows = Rows(cast("dict[str, Row]", {**rows, **news}))  # each is old or new
 
     def _forget(self, model: ModelDescription) -> None:
         self._counts.add(model, -1)

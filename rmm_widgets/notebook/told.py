@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from .packed_rows import pack
 from .progress_changes import CALM, ProgressNews, ToldProgress
 from .protocol import AllRows, Progress, Row, RowChanges, Summary
 from .publisher import Changes
@@ -110,6 +111,10 @@ class Told:
     def seq(self) -> int:
         """The number of the last telling."""
         return self._seq
+
+    def packed_rows(self) -> str:
+        """All rows, as text."""
+        return pack(self._rows)
 
     def all(self) -> AllRows:
         """Everything, with the number of the last telling that it holds."""

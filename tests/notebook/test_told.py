@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from rmm_widgets.notebook.packed_rows import pack
+from rmm_widgets.notebook.packed_rows import Rows, pack
 from rmm_widgets.notebook.progress_changes import CALM, MOVES, floor_percent
 from rmm_widgets.notebook.protocol import Progress, Row
 from rmm_widgets.notebook.publisher import INTERVAL, Changes
@@ -202,10 +202,12 @@ def test_packed_rows_are_the_rows_and_small() -> None:
         msgspec.structs.replace(usual, fix="retry", error="“\U0001f600”\n", status=ModelStatus.ERROR),
         msgspec.structs.replace(usual, health=ModelHealth.HEALTHY),
     ]
-    assert unpack(pack(rows)) == json.loads(msgspec.json.encode(rows))
-    assert unpack(pack([])) == []
-    many = [msgspec.structs.replace(rows[0], id=f"m{number}") for number in range(1000)]
+    rows = [msgspec.structs.replace(row, id=f"m{number}") for number, row in enumerate(rows)]
+    assert unpack(pack({row.id: row for row in rows})) == json.loads(msgspec.json.encode(rows))
+    assert unpack(pack({})) == []
+    many = Rows({f"m{number}": msgspec.structs.replace(rows[0], id=f"m{number}") for number in range(1000)})
     assert len(pack(many)) < 1000 * 60
+    assert pack(many) is pack(many)
 
 
 def test_figures_are_rounded_as_they_are_shown() -> None:

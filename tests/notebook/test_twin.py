@@ -201,9 +201,9 @@ def test_a_real_kernel_keeps_the_twin_up_to_date_while_a_cell_blocks(kernel: Ker
 
 def test_of_very_many_models_a_few_are_shown_and_the_rest_is_counted() -> None:
     rows = [make_row(f"m{number}\nx") for number in range(10_000)]
-    assert fallback.rows_html(rows).count("<tr>") == 1 + 50 + 1
+    assert fallback.rows_html(rows).count("<tr>") == 1 + 20 + 1
     *lines, last = fallback.rows_text(rows).splitlines()
-    assert (len(lines), last) == (1 + 50, "… and 9950 more")
+    assert (len(lines), last) == (1 + 20, "… and 9980 more")
     assert lines[1].split() == ["m0", "x", "embedding_model", "registered", "unknown"]
     assert "more" not in fallback.rows_text(rows[:200]) + fallback.rows_html(rows[:200])
     assert fallback.rows_text([]) == "No models are registered."

@@ -74,8 +74,10 @@ function inOrder(rows: readonly Row[], ids: readonly string[]): readonly Row[] {
 
 /** What came as rows, in one text or as a list, as far as it is rows. */
 export function readRows(value: unknown): readonly Row[] {
-  const rows = typeof value === "string" ? unpackRows(value) : value;
-  return Array.isArray(rows) ? rows.filter(isRow).map((row) => withCutTexts(row)) : [];
+  if (typeof value === "string") {
+    return unpackRows(value).filter(isRow);
+  }
+  return Array.isArray(value) ? value.filter(isRow).map(withCutTexts) : [];
 }
 
 function isRow(value: unknown): value is Row {

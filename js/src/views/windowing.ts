@@ -15,7 +15,7 @@ export interface Viewport {
 
 /** Tables up to this size are drawn whole: no more rows than a filter's result may draw at once. */
 export const WINDOW_ABOVE = 50;
-const OVERSCAN = 2;
+const OVERSCAN = 1;
 
 export function visibleRange(rows: number, viewport: Viewport): Range {
   if (rows <= WINDOW_ABOVE) {
