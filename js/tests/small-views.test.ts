@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { page } from "vitest/browser";
 import { BadgeList } from "../src/views/badge-list";
 import { ProgressList } from "../src/views/progress-list";
@@ -8,7 +8,7 @@ import progressModule from "../src/widgets/progress";
 import table from "../src/widgets/table";
 import { FakeHost } from "./fake-host";
 import { show } from "./mounted";
-import { HOSTILE, progress, row } from "./samples";
+import { HOSTILE, manyRows, progress, row } from "./samples";
 
 const MOVING = row("alpha", { status: "downloading", stage: "downloading", actions: ["pause", "cancel"] });
 
@@ -69,4 +69,18 @@ test.each([
   expect(el.childElementCount).toBe(0);
   end();
   expect(model.listeners).toBe(0);
+});
+
+test.each([
+  ["progress", ProgressList],
+  ["badge", BadgeList],
+] as const)("of very many models %s draws those that matter first, and more on demand", async (_name, View) => {
+  const late = row("late", { status: "downloading", stage: "downloading", health: "healthy" });
+  const { element } = show(View, { _rows: [...manyRows(1_000), late] });
+  const ids = () => [...element.querySelectorAll(".rmm-id")].map((each) => each.textContent);
+  expect(ids().length).toBe(100);
+  expect(ids()[0]).toBe("late");
+  await page.getByRole("button", { name: "Show more models (901 left)" }).click();
+  await vi.waitFor(() => expect(ids().length).toBe(200));
+  expect(new Set(ids()).size).toBe(200);
 });

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from .rows import every_state
 from .scenes import button
+from .server import REPOSITORY
 from .standalone import STATIC, StandaloneView
 
 WIDGETS = sorted(path.stem for path in STATIC.glob("*.js"))
@@ -53,3 +58,32 @@ def test_commands_travel_under_a_strict_policy(standalone: Callable[..., Standal
     view.refuse(command, "Not now.")
     expect(root).to_contain_text("Not now.")
     assert view.violations == []
+
+
+FORBIDDEN = """
+place.innerHTML = text;
+place.outerHTML = text;
+frame.srcdoc = text;
+place.insertAdjacentHTML("beforeend", text);
+place.setHTMLUnsafe(text);
+document.createRange().createContextualFragment(text);
+new DOMParser().parseFromString(text, "text/html");
+document.write(text);
+document.writeln(text);
+eval(text);
+new Function("argument", text);
+"""
+
+
+def test_the_linter_refuses_every_way_from_text_to_markup_or_code(tmp_path: Path) -> None:
+    rule = REPOSITORY / "js" / "lint" / "no-code-from-text.grit"
+    (tmp_path / "biome.json").write_text(json.dumps({"plugins": [str(rule)]}))
+    (tmp_path / "bad.js").write_text(FORBIDDEN)
+    (tmp_path / "good.js").write_text("place.textContent = text;\nplace.append(text);\n")
+    biome = [str(REPOSITORY / "js" / "node_modules" / ".bin" / "biome"), "lint", "--reporter=github"]
+    bad = subprocess.run([*biome, "bad.js"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    lines = {int(found) for found in re.findall(r"line=(\d+).*Text must not become", bad.stdout)}
+    assert lines == set(range(2, 2 + len(FORBIDDEN.split("\n")) - 2)), bad.stdout
+    subprocess.run([*biome, "good.js"], cwd=tmp_path, capture_output=True, timeout=60, check=True)
+    used = json.loads((REPOSITORY / "js" / "biome.json").read_text())
+    assert used["plugins"] == [f"./{rule.relative_to(REPOSITORY / 'js')}"]

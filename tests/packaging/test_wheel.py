@@ -14,7 +14,8 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 SHARE = "rmm_widgets-{version}.data/data/share/jupyter/labextensions/rmm-widgets/"
-PANEL_LIMIT = 80_000
+PANEL_LIMIT = 150_000
+"""Bytes, minified."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -3,6 +3,7 @@ import type { Row } from "../protocol/schema";
 import { formatBytes, statusWords } from "./format";
 import { HealthMark } from "./health-mark";
 import { LiveRegion } from "./live-region";
+import { LongList } from "./long-list";
 import { Notices } from "./notices";
 import type { ViewState } from "./state";
 
@@ -13,9 +14,9 @@ export function BadgeList({ state }: { state: ViewState }) {
       <Notices state={state} />
       {rows.length === 0 && <p class="rmm-empty">No models.</p>}
       <ul class="rmm-badges" aria-label="Health">
-        {rows.map((row) => (
-          <Badge key={row.id} row={row} />
-        ))}
+        <LongList rows={rows} matters={(row) => row.health !== "unknown" || row.error !== ""}>
+          {(row) => <Badge key={row.id} row={row} />}
+        </LongList>
       </ul>
       <LiveRegion state={state} />
     </div>

@@ -9,6 +9,7 @@ import { ErrorNote } from "./error-note";
 import { FileList } from "./file-list";
 import { formatBytes, formatDuration, statusWords } from "./format";
 import { LiveRegion } from "./live-region";
+import { LongList } from "./long-list";
 import { Notices } from "./notices";
 import { hasBar, ProgressBar } from "./progress-bar";
 import { SignMark } from "./sign-mark";
@@ -22,9 +23,9 @@ export function ProgressList({ state }: { state: ViewState }) {
       <Notices state={state} />
       {rows.length + missing.length === 0 && <NoDownloads />}
       <ul class="rmm-list rmm-downloads" aria-label="Downloads">
-        {rows.map((row) => (
-          <Download key={row.id} row={row} state={state} />
-        ))}
+        <LongList rows={rows} matters={(row) => hasBar(row) || row.error !== ""}>
+          {(row) => <Download key={row.id} row={row} state={state} />}
+        </LongList>
         {missing.map((id) => (
           <li key={id} class="rmm-download">
             <div class="rmm-download-head">

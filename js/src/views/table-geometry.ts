@@ -70,9 +70,17 @@ export function useGeometry(grid: RefObject<HTMLElement | null>, arrangement: Ar
       return;
     }
     geometry.measure(element);
-    const observer = new ResizeObserver(() => geometry.measure(element));
+    let frame = 0;
+    // In the next frame: what is redrawn at once may change the size again, which browsers report as an error.
+    const observer = new ResizeObserver(() => {
+      cancelAnimationFrame(frame);
+      frame = requestAnimationFrame(() => geometry.measure(element));
+    });
     observer.observe(element);
-    return () => observer.disconnect();
+    return () => {
+      observer.disconnect();
+      cancelAnimationFrame(frame);
+    };
   }, [grid, geometry]);
   return geometry;
 }

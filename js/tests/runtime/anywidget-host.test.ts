@@ -127,12 +127,9 @@ test.each(NAMES)("%s leaves no listener, timer or message behind", async (name) 
   await vi.waitFor(() => expect(Object.keys(widget.listeners)).not.toContain("change:_rows"));
 });
 
-/** The lists draw every row; only tables are made for more. */
-const MOST_ROWS: Readonly<Record<string, number>> = { badge: 500, progress: 500 };
-
 test.each(NAMES)("%s full of rows is ready before anywidget gives it up", async (name) => {
   // A model that takes two seconds to begin is refused every later message, for good.
-  const widget = await ShownWidget.open(name, { _rows: manyRows(MOST_ROWS[name] ?? 10_000) });
+  const widget = await ShownWidget.open(name, { _rows: manyRows(10_000) });
   const { element } = await widget.display();
   await new Promise((resolve) => setTimeout(resolve, 2_100));
   widget.kernel.rows([row("late")]);
