@@ -212,8 +212,9 @@ class Notebook:
             self._evaluate(
                 """return (async () => {
                     if (!widget) { return; }
-                    widget.context.model.dirty = false;
                     await widget.sessionContext.shutdown();
+                    // Outputs come until then, and each makes the notebook one to be saved.
+                    widget.context.model.dirty = false;
                     widget.close();
                 })();"""
             )
