@@ -419,3 +419,15 @@ test("many changes at once are told as a summary, and the next ones after a paus
     vi.useRealTimers();
   }
 });
+
+test("a view that is hidden keeps its layout", async () => {
+  const { element } = show(ManagerPanel, { _rows: manyRows(100) });
+  element.style.width = "1200px";
+  const table = element.querySelector<HTMLElement>(".rmm-table");
+  await expect.poll(() => table?.dataset.layout).toBe("wide");
+  const drawn = element.querySelectorAll("[data-index]").length;
+  element.style.display = "none";
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(table?.dataset.layout).toBe("wide");
+  expect(element.querySelectorAll("[data-index]").length).toBe(drawn);
+});

@@ -40,9 +40,12 @@ export class TableGeometry {
     return Math.max(1, Math.floor(this.#viewport().height / this.rowHeight.peek()) - 1);
   }
 
-  measure(grid: HTMLElement): void {
-    const em = Number.parseFloat(getComputedStyle(grid).fontSize) || 13;
-    this.#size.value = { em, width: grid.clientWidth, height: grid.clientHeight };
+  /** Takes over the size of `grid`; one that is hidden or not in the page yet has none. */
+  resized(grid: HTMLElement, width: number, height: number): void {
+    if (width > 0) {
+      const em = Number.parseFloat(getComputedStyle(grid).fontSize) || 13;
+      this.#size.value = { em, width, height };
+    }
   }
 
   scrolled(grid: HTMLElement): void {
@@ -69,12 +72,14 @@ export function useGeometry(grid: RefObject<HTMLElement | null>, arrangement: Ar
     if (!element) {
       return;
     }
-    geometry.measure(element);
+    geometry.resized(element, element.clientWidth, element.clientHeight);
     let frame = 0;
-    // In the next frame: what is redrawn at once may change the size again, which browsers report as an error.
-    const observer = new ResizeObserver(() => {
+    // In the next frame: what is redrawn at once may change the size again, which browsers report as an error. With the
+    // size that was told: where it is another by then, that is told, too.
+    const observer = new ResizeObserver(([entry]) => {
       cancelAnimationFrame(frame);
-      frame = requestAnimationFrame(() => geometry.measure(element));
+      const { width, height } = entry?.contentRect ?? { width: 0, height: 0 };
+      frame = requestAnimationFrame(() => geometry.resized(element, width, height));
     });
     observer.observe(element);
     return () => {
