@@ -1,5 +1,6 @@
 /** What stands where there is nothing to show, and what to do about it. */
 import { CopyLine } from "./copy-line";
+import { DialogButton } from "./dialog-button";
 import type { ViewState } from "./state";
 
 /** The first run: three lines from nothing to a model. */
@@ -10,16 +11,9 @@ export function NoModels({ state }: { state: ViewState }) {
       <ol>
         <li>
           Find one:{" "}
-          <button
-            type="button"
-            class="rmm-button"
-            aria-haspopup="dialog"
-            onClick={() => {
-              state.dialog.value = { kind: "search" };
-            }}
-          >
+          <DialogButton state={state} opens={{ kind: "search" }}>
             Browse the Hub
-          </button>
+          </DialogButton>
         </li>
         <li>
           Or add one by its name, in the box above or in a cell: <CopyLine line="%rmm add owner/name" />

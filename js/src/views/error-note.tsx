@@ -4,6 +4,7 @@ import type { ComponentType } from "preact";
 import type { Action, Fix, Row } from "../protocol/schema";
 import { allowLine, installLine, logInLine, repositoryPage } from "./commands-in-text";
 import { CopyLine } from "./copy-line";
+import { DialogButton } from "./dialog-button";
 import { formatBytes } from "./format";
 import type { ViewState } from "./state";
 
@@ -75,17 +76,9 @@ function Act({ label, action, row, state }: NoteProps & { label: string; action:
 function FreeSpace({ row, state }: NoteProps) {
   return (
     <>
-      <button
-        type="button"
-        class="rmm-button"
-        aria-label={`Free space for ${row.id}`}
-        aria-haspopup="dialog"
-        onClick={() => {
-          state.dialog.value = { kind: "usage" };
-        }}
-      >
+      <DialogButton state={state} opens={{ kind: "usage" }} label={`Free space for ${row.id}`}>
         Free space…
-      </button>
+      </DialogButton>
       <Retry row={row} state={state} />
     </>
   );

@@ -1,8 +1,8 @@
 /** The panel's way to the Hub: a repository's name is added, words are searched for; results open below. */
 import { useMemo } from "preact/hooks";
-import { onEnter } from "./enter-key";
 import { FailureNote } from "./failure-note";
 import { HubQuery, isRepository } from "./hub-query";
+import { QueryInput } from "./query-input";
 import { SearchResults } from "./search-results";
 import type { ViewState } from "./state";
 import { useSaid } from "./use-said";
@@ -25,18 +25,7 @@ export function HubSearch({ state }: { state: ViewState }) {
           query.submit();
         }}
       >
-        <input
-          class="rmm-input"
-          type="text"
-          aria-label="Repository or search words"
-          placeholder="owner/name, or words to search for"
-          autocomplete="off"
-          value={query.text.value}
-          onInput={(event) => {
-            query.text.value = event.currentTarget.value;
-          }}
-          onKeyDown={onEnter(() => query.submit())}
-        />
+        <QueryInput query={query} label="Repository or search words" placeholder="owner/name, or words to search for" />
         <button
           type="button"
           class="rmm-button"

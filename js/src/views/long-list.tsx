@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { Row } from "../protocol/schema";
+import { MoreButton } from "./more-button";
 
 /** Rows drawn at first, and more with each press of the button. */
 const PORTION = 100;
@@ -23,15 +24,13 @@ export function LongList({ rows, matters, children }: ListProps) {
     <>
       {ordered.slice(0, most.value).map(children)}
       <li>
-        <button
-          type="button"
-          class="rmm-button"
-          onClick={() => {
+        <MoreButton
+          noun="models"
+          left={rows.length - most.value}
+          onMore={() => {
             most.value += PORTION;
           }}
-        >
-          Show more models ({rows.length - most.value} left)
-        </button>
+        />
       </li>
     </>
   );

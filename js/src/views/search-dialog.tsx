@@ -1,11 +1,11 @@
 /** The Hub search as the content of a dialog: words and a type, and what was found. */
 import { useMemo } from "preact/hooks";
 import type { ModelType } from "../protocol/schema";
-import { onEnter } from "./enter-key";
 import { FailureNote } from "./failure-note";
 import { words } from "./format";
 import { HubQuery, isRepository } from "./hub-query";
 import { MODEL_TYPES } from "./model-types";
+import { QueryInput } from "./query-input";
 import { SearchResults } from "./search-results";
 import type { ViewState } from "./state";
 
@@ -26,18 +26,7 @@ export function SearchForm({ state }: { state: ViewState }) {
           query.submit();
         }}
       >
-        <input
-          class="rmm-input"
-          type="text"
-          aria-label="Words, or owner/name"
-          placeholder="Words, or owner/name"
-          autocomplete="off"
-          value={query.text.value}
-          onInput={(event) => {
-            query.text.value = event.currentTarget.value;
-          }}
-          onKeyDown={onEnter(() => query.submit())}
-        />
+        <QueryInput query={query} label="Words, or owner/name" placeholder="Words, or owner/name" />
         <select
           class="rmm-input rmm-select"
           aria-label="Type of model"

@@ -1,5 +1,6 @@
 /** The head of the panel: how many models, memory against the budget, downloads, and the ways to Hub and disk. */
 import type { Summary } from "../protocol/schema";
+import { DialogButton } from "./dialog-button";
 import { formatBytes, summaryWords } from "./format";
 import type { ViewState } from "./state";
 
@@ -19,26 +20,12 @@ export function SummaryHeader({ state }: { state: ViewState }) {
       )}
       {summary && summary.budget > 0 && <Memory summary={summary} />}
       <div class="rmm-summary-ways">
-        <button
-          type="button"
-          class="rmm-button"
-          aria-haspopup="dialog"
-          onClick={() => {
-            state.dialog.value = { kind: "search" };
-          }}
-        >
+        <DialogButton state={state} opens={{ kind: "search" }}>
           Browse the Hub
-        </button>
-        <button
-          type="button"
-          class="rmm-button"
-          aria-haspopup="dialog"
-          onClick={() => {
-            state.dialog.value = { kind: "usage" };
-          }}
-        >
+        </DialogButton>
+        <DialogButton state={state} opens={{ kind: "usage" }}>
           Disk use
-        </button>
+        </DialogButton>
       </div>
     </div>
   );

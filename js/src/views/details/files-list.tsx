@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { FileLine } from "../../protocol/schema";
 import { useKeptFocus } from "../focus";
 import { clampPercent, formatBytes, formatPercent } from "../format";
+import { MoreButton } from "../more-button";
 import type { ViewState } from "../state";
 import type { DetailsFeed } from "./details-feed";
 
@@ -56,15 +57,13 @@ export function FilesList({ state, feed }: { state: ViewState; feed: DetailsFeed
         </table>
       )}
       {files.length > most.value && (
-        <button
-          type="button"
-          class="rmm-button"
-          onClick={() => {
+        <MoreButton
+          noun="files"
+          left={files.length - most.value}
+          onMore={() => {
             most.value += PORTION;
           }}
-        >
-          Show more files ({files.length - most.value} left)
-        </button>
+        />
       )}
     </div>
   );
