@@ -28,13 +28,18 @@ class LocalServer:
         url: Where it listens, without a slash at the end.
         root: The folder it serves.
         data: Jupyter's data folder, with the list of notebooks that are trusted.
+
+    Args:
+        folder: For everything that it writes.
+        package: What its kernels import rmm_widgets from.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, package: Path = REPOSITORY) -> None:
         self.root = folder / "root"
         self.data = folder / "data"
         self.url = ""
         self._folder = folder
+        self._package = package
         self._log = folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.root.mkdir(parents=True)
@@ -119,17 +124,19 @@ class LocalServer:
             "HF_HOME": str(folder / "huggingface"),
             "RMM_DATA_DIR": str(folder / "rmm"),
             "RMM_DEMO_DIR": str(folder / "rmm-demo"),
-            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "PYTHONPATH": os.pathsep.join([str(self._package), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
 
 
 class JupyterServer(LocalServer):
-    """JupyterLab, or Notebook where that is the application, with the front end of this checkout."""
+    """JupyterLab, or Notebook where that is the application, with a built front end."""
 
     _HEALTH = "/api/status"
 
-    def __init__(self, folder: Path, labextension: Path, *, application: str = "jupyterlab") -> None:
-        super().__init__(folder)
+    def __init__(
+        self, folder: Path, labextension: Path, *, application: str = "jupyterlab", package: Path = REPOSITORY
+    ) -> None:
+        super().__init__(folder, package=package)
         self._application = application
         extensions = folder / "labextensions"
         extensions.mkdir()
