@@ -15,18 +15,15 @@ from rmm_widgets.demo.server import DemoHub
 
 from .lab import LabPage
 from .scenes import PANEL, Scene, button, row
-from .server import REPOSITORY, JupyterServer
+from .server import JupyterServer
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> Iterator[Path]:
-    """A folder with what is in the wheel, the demo's known tokens included, so it is removed at the end.
-
-    A front end that is built already is taken as it is.
-    """
+def installed(wheel: Path, tmp_path: Path) -> Iterator[Path]:
+    """A folder with what is in the wheel, the demo's known tokens included, so it is removed at the end."""
     folder = tmp_path / "installed"
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "-q", "--no-deps", "--target", folder, REPOSITORY], check=True, timeout=300)
+    subprocess.run([*pip, "install", "-q", "--no-deps", "--target", folder, wheel], check=True, timeout=300)
     yield folder
     shutil.rmtree(folder)
 

@@ -26,15 +26,6 @@ def version() -> str:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout. A front end that is built already is taken as it is."""
-    target = tmp_path_factory.mktemp("wheel")
-    _run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(target), str(REPOSITORY))
-    (wheel,) = target.glob("*.whl")
-    return wheel
-
-
-@pytest.fixture(scope="session")
 def contents(wheel: Path) -> dict[str, int]:
     """Sizes of the wheel's files."""
     with zipfile.ZipFile(wheel) as archive:
