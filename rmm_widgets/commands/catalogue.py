@@ -141,11 +141,13 @@ def _update(context: Context, *, model_id: str, wait: bool = False) -> CommandRe
 
 
 def _remove(context: Context, *, model_id: str, files: bool) -> CommandResult:
+    description = context.manager.describe(model_id)
     job = context.manager.delete_model(model_id, remove_files=files)
     if not context.may_wait:
         return CommandResult(job, Message(f"Removing {model_id}."))
     freed = wait_for(job)
-    kept = "" if files else " Its files stay in the cache."
+    has_files = not description.custom and (description.on_disk or description.partial_bytes)
+    kept = " Its files stay in the cache." if has_files and not files else ""
     return CommandResult(None, Message(f"Removed {model_id}.{kept}" + (f" {size(freed)} freed." if freed else "")))
 
 

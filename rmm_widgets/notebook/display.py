@@ -20,11 +20,13 @@ from ..commands.views import (
     progress_text,
     search_table,
     statistics_table,
+    story_table,
 )
 from ..disk_records import DiskUsage, PruneReport
 from ..errors import RMMError
 from ..file_records import VerifyReport
 from ..runtime.entry import ModelDescription
+from ..story.records import Story
 from ..types import HubModel, ModelInfo, Statistics
 from .fallback import bundle
 
@@ -163,6 +165,7 @@ DOCUMENTS: Mapping[type, Callable[[Any], Document]] = {
     PruneReport: prune_message,
     DiskUsage: usage_table,
     VerifyReport: verify_document,
+    Story: story_table,
 }
 """How a notebook shows each type that commands give."""
 

@@ -62,6 +62,13 @@ def test_values_are_shown_as_tables(shell: InteractiveShell, echo: Echo) -> None
         assert "───" in shown["text/plain"], line
 
 
+def test_a_story_is_shown_in_sentences(shell: InteractiveShell, echo: Echo) -> None:
+    data, _ = shell.display_formatter.format(shell.run_line_magic("rmm", "why echo"))
+    assert "Registered" in data["text/plain"]
+    assert "Story(" not in data["text/plain"]
+    assert "Registered" in data["text/html"]
+
+
 def test_what_has_no_value_is_printed(shell: InteractiveShell, echo: Echo, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(shell, "%rmm pin echo") is None
     assert "Pinned echo" in capsys.readouterr().out
