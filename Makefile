@@ -32,7 +32,7 @@ BUILT := rmm_widgets/static rmm_widgets/labextension js/lib js/tsconfig.tsbuildi
 # $(call quietly,NAME,COMMAND): the command's output goes to .make/NAME.log and is shown if it fails.
 quietly = echo "$(1) ..."; ( $(2) ) > .make/$(1).log 2>&1 || { tail -n 60 .make/$(1).log; echo "$(1) failed; the whole log is .make/$(1).log"; exit 1; }
 
-.PHONY: help demo test test-gguf check bench soak lint dev clean distclean \
+.PHONY: help demo test test-gguf check bench docs soak lint dev clean distclean \
 	lint-python lint-js test-js test-python test-notebooks
 
 help:
@@ -43,6 +43,7 @@ help:
 	@echo "make lint    linters and types only"
 	@echo "make bench   measurements (ARGS are passed on)"
 	@echo "make soak    the long randomised tests"
+	@echo "make docs    the documentation as web pages, in build/docs"
 	@echo "make dev     the environment for working on rmm_widgets"
 	@echo "make clean   removes what was built; distclean removes the environment too"
 
@@ -72,6 +73,9 @@ lint: .make/dev
 
 bench: .make/dev
 	@$(PYTHON) -m bench $(ARGS)
+
+docs: .make/dev
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --quiet && echo "build/docs/index.html"
 
 soak: .make/dev
 	@$(PYTHON) -m pytest -q -m soak --timeout=0 tests
