@@ -1,4 +1,4 @@
-"""What `import rmm_widgets` and `%load_ext rmm_widgets` cost, beside what every widget library imports."""
+"""What `import rmm_widgets`, `%load_ext rmm_widgets` and `rmm` cost, beside what every widget library imports."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ began = time.perf_counter()
 {work}
 print(time.perf_counter() - began)
 """
+_PROCESS = """
+import subprocess, sys, time
+began = time.perf_counter()
+subprocess.run([sys.executable, *{words}], stdout=subprocess.DEVNULL, check=True)
+print(time.perf_counter() - began)
+"""
 CASES = {
     "import rmm_widgets": _TIMED.format(work="import rmm_widgets"),
     "import ipywidgets, anywidget": _TIMED.format(work="import ipywidgets, anywidget"),
@@ -27,6 +33,9 @@ CASES = {
     "%load_ext rmm_widgets; get_manager()": _IN_IPYTHON.format(
         work="shell.run_line_magic('load_ext', 'rmm_widgets'); import rmm_widgets; rmm_widgets.get_manager()"
     ),
+    "python -c pass, the whole process": _PROCESS.format(words=["-c", "pass"]),
+    "rmm --version, the whole process": _PROCESS.format(words=["-m", "rmm_widgets", "--version"]),
+    "rmm ls, the whole process": _PROCESS.format(words=["-m", "rmm_widgets", "ls"]),
 }
 
 

@@ -23,6 +23,9 @@ are skipped, and no line runs before all lines were understood.
 Words are split as a shell splits them; quote what has blanks. Nothing else of a shell happens: no variables, no
 expansion of `{}` or `*`. Commands, options and model ids complete with Tab. What a command returns is a Python value:
 `models = %rmm ls` works. `%rmm help COMMAND`, or `--help` after a command, shows one command.
+
+A terminal has the same commands as `rmm COMMAND …`, without `--wait`, which is what they do there anyway, and apart
+from those that are marked *only in notebooks*. See [terminal.md](terminal.md).
 """
 
 
@@ -45,6 +48,8 @@ def _group(title: str, commands: Iterable[Command]) -> str:
 
 def _command(command: Command) -> str:
     lines = [f"### {command.name}\n", f"```text\n%rmm {command.usage}\n```\n", f"{command.help}.\n"]
+    if command.only_in_notebooks:
+        lines.append(f"*Only in notebooks.* {command.only_in_notebooks}\n")
     if command.all_arguments:
         lines += ["| argument | meaning |", "| --- | --- |"]
         lines += [

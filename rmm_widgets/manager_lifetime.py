@@ -98,6 +98,11 @@ class ManagerLifetime(ManagerSettings):
         """True after `close`."""
         return self._closed
 
+    @property
+    def registry_on_disk(self) -> bool:
+        """False where the registry's files cannot be used: what is registered then ends with the manager."""
+        return self._registrar.on_disk
+
     def close(self) -> None:
         """Cancel downloads, unload all models, end all processes and threads. Closing twice does no harm.
 

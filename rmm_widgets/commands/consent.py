@@ -36,5 +36,6 @@ COMMANDS = (
             Argument(name="commit", required=False, help="all 40 digits of the commit it is at, as info shows it"),
             Argument(name="--revoke", kind="switch", help="take the permission back"),
         ),
+        only_in_notebooks="Consent is given where the code would run.",
     ),
 )

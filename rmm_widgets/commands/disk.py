@@ -5,7 +5,7 @@ from __future__ import annotations
 from .disk_views import prune_message, usage_table, verify_document, verify_documents
 from .jobs import jobs_result
 from .render import Message
-from .spec import Argument, Command, CommandResult, Context
+from .spec import Argument, Command, CommandResult, Context, Listing
 from .waiting import wait_for, wait_for_all
 
 __all__ = ["COMMANDS"]
@@ -17,18 +17,19 @@ def _verify(context: Context, *, model_id: str | None, repair: bool = False, wai
     manager = context.manager
     chosen = [model_id] if model_id else [id_ for id_ in manager.get_all_models() if manager.is_model_available(id_)]
     if not chosen:
-        return CommandResult(None, Message("No model is on disk."))
+        nothing = Message("No model is on disk.")
+        return CommandResult(Listing([], nothing), nothing)
     if repair:
         repairs = [manager.repair_model(each) for each in chosen]
         if wait:
             wait_for_all(repairs)
-        return jobs_result(repairs, "Verified and repaired" if wait else "Verifying and repairing")
+        return jobs_result(repairs, "Verified and repaired" if wait else "Verifying and repairing", one=bool(model_id))
     jobs = [manager.verify_model(each) for each in chosen]
     if not wait:
-        return jobs_result(jobs, "Verifying")
+        return jobs_result(jobs, "Verifying", one=model_id is not None)
     wait_for_all(jobs)
     reports = [job.result() for job in jobs]
-    if len(reports) == 1:
+    if model_id is not None:
         return CommandResult(reports[0], verify_document(reports[0]))
     return CommandResult(reports, verify_documents(reports))
 
@@ -59,6 +60,7 @@ COMMANDS = (
             Argument(name="--repair", kind="switch", help="fetch what is damaged or missing"),
             Argument(name="--wait", kind="switch", help="return when it is done; interrupting ends the wait only"),
         ),
+        as_json=True,
     ),
     Command(name="du", help="Show what the models and the cache take on disk", run=_usage, as_json=True),
     Command(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -11,10 +11,11 @@ from ..errors import InvalidCommandError, RMMError
 from .overview import command_help
 from .parse import check_models, parse
 from .render import Message
-from .spec import CommandResult, Context, Invocation, JsonText
+from .spec import CommandResult, Context, Invocation, JobListing, JsonText
 from .table import LATER
+from .waiting import wait_for, wait_for_all
 
-__all__ = ["execute", "execute_line", "parse_cell"]
+__all__ = ["execute", "execute_line", "parse_cell", "to_json"]
 
 
 def execute_line(context: Context, line: str) -> CommandResult:
@@ -37,7 +38,7 @@ def execute(context: Context, invocation: Invocation) -> CommandResult:
     result = invocation.command.run(context, **invocation.values)
     if not invocation.as_json:
         return result
-    text = JsonText(to_json(result.value))
+    text = JsonText(to_json(_ended(result.value)))
     return CommandResult(text, Message(text))
 
 
@@ -66,6 +67,16 @@ def parse_cell(context: Context, lines: Iterable[str]) -> list[Invocation]:
     if not invocations:
         raise InvalidCommandError("the cell holds no command", hint="Write one command a line, for example: ls")
     return invocations
+
+
+def _ended(value: Any) -> Any:
+    """Data in place of jobs, once they have ended."""
+    if isinstance(value, JobListing):
+        wait_for_all(value)
+        return [job.result() for job in value]
+    from ..runtime.job import Job  # it needs asyncio, which a terminal's help does without
+
+    return wait_for(cast("Job[Any]", value)) if isinstance(value, Job) else value
 
 
 def to_json(value: Any) -> str:

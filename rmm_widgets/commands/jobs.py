@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 __all__ = ["jobs_result"]
 
 
-def jobs_result(jobs: Sequence[Job[Any]], doing: str) -> CommandResult:
-    """One job as itself, several as a listing; `doing` is the sentence's verb."""
+def jobs_result(jobs: Sequence[Job[Any]], doing: str, *, one: bool | None = None) -> CommandResult:
+    """One job as itself, several as a listing; `doing` is the sentence's verb.
+
+    Args:
+        one: Whether one was asked for; by default whether there is one.
+    """
     message = Message(f"{doing} {', '.join(str(job.model_id) for job in jobs)}.")
-    return CommandResult(jobs[0] if len(jobs) == 1 else JobListing(list(jobs), message), message)
+    one = len(jobs) == 1 if one is None else one
+    return CommandResult(jobs[0] if one else JobListing(list(jobs), message), message)

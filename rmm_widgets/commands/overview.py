@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..errors import InvalidCommandError
 from ..types import Statistics
 from .parse import suggestions
-from .render import Column, Message, Table, size
+from .render import Column, Document, Message, Table, size
 from .spec import Argument, Command, CommandResult, Context, Listing
 from .views import events_table, file_progress_table, statistics_table, status_table, story_table
 from .waiting import wait_for
 
-__all__ = ["COMMANDS", "command_help"]
+__all__ = ["COMMANDS", "command_help", "help_document"]
 
 STORY_LINES = 40
 
@@ -62,19 +64,34 @@ def _why(context: Context, *, model_id: str, limit: int | None) -> CommandResult
 
 
 def _help(context: Context, *, command: str | None) -> CommandResult:
-    if command is None:
-        return CommandResult(None, _commands(context))
-    if command not in context.table:
-        hint = suggestions(command, context.table) or "`%rmm help` lists the commands."
-        raise InvalidCommandError(f"there is no command {command!r}", hint=hint)
-    return CommandResult(None, command_help(context.table[command]))
+    return CommandResult(None, help_document(context.table, command, in_terminal=context.in_terminal))
 
 
-def _commands(context: Context) -> Table:
+def help_document(table: Mapping[str, Command], name: str | None, *, in_terminal: bool) -> Document:
+    """One command of a table, or all that this face has.
+
+    Raises:
+        InvalidCommandError: There is no such command.
+    """
+    if name is None:
+        return _commands(table, in_terminal=in_terminal)
+    if name not in table:
+        hint = suggestions(name, table) or "`%rmm help` lists the commands."
+        raise InvalidCommandError(f"there is no command {name!r}", hint=hint)
+    return command_help(table[name])
+
+
+def _commands(table: Mapping[str, Command], *, in_terminal: bool) -> Table:
+    commands = table.values()
+    caption = "%rmm alone opens the panel; %rmm help COMMAND tells more; %%rmm takes one command a line."
+    if in_terminal:
+        others = ", ".join(each.name for each in commands if each.only_in_notebooks)
+        commands = [each for each in commands if not each.only_in_notebooks]
+        caption = f"%rmm help COMMAND tells more. In notebooks also, as %rmm COMMAND: {others}."
     return Table(
         columns=(Column("command"), Column("what it does")),
-        rows=tuple((each.usage, each.help) for each in context.table.values()),
-        caption="%rmm alone opens the panel; %rmm help COMMAND tells more; %%rmm takes one command a line.",
+        rows=tuple((each.usage, each.help) for each in commands),
+        caption=caption,
     )
 
 
@@ -85,6 +102,7 @@ def command_help(command: Command) -> Message:
     width = max((len(name) for name in names), default=0)
     lines = [f"%rmm {command.usage}", f"{command.help}."]
     lines += [f"  {name:<{width}}  {each.help}" for name, each in zip(names, arguments, strict=True)]
+    lines += [f"Only in notebooks: {command.only_in_notebooks}"] if command.only_in_notebooks else []
     return Message("\n".join(lines))
 
 

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from ..errors import InvalidCommandError, ModelNotRegisteredError
 from .spec import Argument, Command, Invocation
 
-__all__ = ["check_model", "check_models", "check_name", "parse", "parse_settings", "suggestions"]
+__all__ = ["check_model", "check_models", "check_name", "parse", "parse_settings", "parse_words", "suggestions"]
 
 MAX_LINE = 32 * 1024
 """Characters; longer lines are not commands."""
@@ -35,7 +35,15 @@ def parse(line: str, table: Mapping[str, Command], later: Mapping[str, str] | No
     Raises:
         InvalidCommandError: Unknown command or option, missing or wrong value, unclosed quote.
     """
-    words = _split(line) or ["ls"]
+    return parse_words(_split(line) or ["ls"], table, later)
+
+
+def parse_words(words: list[str], table: Mapping[str, Command], later: Mapping[str, str] | None = None) -> Invocation:
+    """Understand a line that a shell has split already; at least one word.
+
+    Raises:
+        InvalidCommandError: As `parse`.
+    """
     command = _command(words[0], table, later or {})
     if any(word in {"--help", "-h"} for word in _before_separator(words[1:])):
         return Invocation(command=command, values={}, wants_help=True)

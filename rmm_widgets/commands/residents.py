@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
+_IN_A_KERNEL = "A loaded model belongs to a kernel."
+_READ_BY_A_KERNEL = "The kernel that has the model loaded would not hear of a change."
+
 _ID = Argument(name="id", target="model_id", kind="model", help="the model")
 _SETTINGS = Argument(name="settings", kind="setting", many=True, required=False, help="configuration, key=value")
 
@@ -139,6 +142,7 @@ COMMANDS = (
             Argument(name="--restart", kind="switch", help="load it again when its process dies, at most 3 times"),
             Argument(name="--wait", kind="switch", help="return the instance; interrupting ends the wait only"),
         ),
+        only_in_notebooks=_IN_A_KERNEL,
     ),
     Command(
         name="unload",
@@ -149,20 +153,29 @@ COMMANDS = (
             Argument(name="--all", target="everything", kind="switch", help="every loaded model"),
             Argument(name="--wait", kind="switch", help="return when the memory is back"),
         ),
+        only_in_notebooks=_IN_A_KERNEL,
     ),
     Command(
         name="pin",
         help="Keep a model in memory: it is never evicted, nor unloaded for being idle",
         run=_pin,
         arguments=(_ID,),
+        only_in_notebooks=_READ_BY_A_KERNEL,
     ),
-    Command(name="unpin", help="Let a model be unloaded to make room", run=_unpin, arguments=(_ID,)),
+    Command(
+        name="unpin",
+        help="Let a model be unloaded to make room",
+        run=_unpin,
+        arguments=(_ID,),
+        only_in_notebooks=_READ_BY_A_KERNEL,
+    ),
     Command(
         name="health",
         help="Probe a loaded model, or show how all of them are",
         run=_health,
         arguments=(Argument(name="id", target="model_id", kind="model", required=False, help="the model to probe"),),
         as_json=True,
+        only_in_notebooks=_IN_A_KERNEL,
     ),
     Command(
         name="config",
@@ -170,5 +183,6 @@ COMMANDS = (
         run=_config,
         arguments=(_ID, _SETTINGS),
         as_json=True,
+        only_in_notebooks=_READ_BY_A_KERNEL,
     ),
 )

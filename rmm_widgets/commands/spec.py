@@ -88,10 +88,12 @@ class CommandResult(msgspec.Struct, frozen=True):
     Attributes:
         value: For Python code: a record, a listing, a `Job`, an instance; None where there is only something to say.
         document: What people see; rendered when asked for.
+        trouble: What went wrong in part, where the rest is worth showing; the document tells it too.
     """
 
     value: Any
     document: Document
+    trouble: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -110,12 +112,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         namespace: Where `--as NAME` puts an instance; None where there is no such place.
         may_wait: False for messages from a view: quick answers are then given as jobs too.
+        in_terminal: True where the manager ends with the command, so that nothing goes on behind it.
     """
 
     manager: ModelManager
     table: Mapping[str, Command]
     namespace: MutableMapping[str, Any] | None = None
     may_wait: bool = True
+    in_terminal: bool = False
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +130,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         run: The handler, called as `run(context, **values)` with one keyword per argument.
         adds: Gives the model id that the command will register, for commands that do.
         as_json: Whether `--json` fits: the value is data.
+        only_in_notebooks: Why a terminal does not have it, a sentence; empty for what both have.
     """
 
     name: str
@@ -134,6 +139,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     arguments: tuple[Argument, ...] = ()
     adds: Callable[[Mapping[str, Any]], str] | None = None
     as_json: bool = False
+    only_in_notebooks: str = ""
 
     @property
     def usage(self) -> str:

@@ -26,6 +26,12 @@ def _download(context: Context, *, model_ids: list[str], wait: bool = False) -> 
 def _cancel(context: Context, *, model_id: str, discard: bool = False) -> CommandResult:
     if discard:
         return _discard(context, model_id)
+    if context.in_terminal:
+        raise InvalidCommandError(
+            "cancel: a download is stopped where it runs",
+            hint=f"Press Ctrl-C there, or cancel it in its notebook; %rmm cancel {model_id} --discard removes what "
+            "a stopped one has fetched.",
+        )
     cancelled = context.manager.cancel_download(model_id) or context.manager.cancel_load(model_id)
     told = f"Cancelled {model_id}; what was fetched is kept." if cancelled else f"{model_id}: nothing to cancel."
     return CommandResult(None, Message(told))
@@ -81,7 +87,13 @@ COMMANDS = (
             Argument(name="--discard", kind="switch", help="remove what was fetched; also where it has stopped"),
         ),
     ),
-    Command(name="pause", help="Pause a download", run=_pause, arguments=(_ID,)),
+    Command(
+        name="pause",
+        help="Pause a download",
+        run=_pause,
+        arguments=(_ID,),
+        only_in_notebooks="A download in a terminal is paused by Ctrl-C.",
+    ),
     Command(name="resume", help="Go on with a paused, cancelled or broken off download", run=_resume, arguments=(_ID,)),
     Command(
         name="queue",
@@ -92,5 +104,6 @@ COMMANDS = (
             Argument(name="--to", kind="integer", help="its new place among those that wait; 1 is the next"),
         ),
         as_json=True,
+        only_in_notebooks="Each kernel has a queue of its own.",
     ),
 )

@@ -418,8 +418,6 @@ def progress_text(progress: ModelDownloadProgress | None, place: int = 0) -> str
     parts.append(f"{math.floor(progress.progress)} %")
     if progress.total_bytes:
         parts.append(f"{size(progress.downloaded_bytes)} of {size(progress.total_bytes)}")
-    if progress.note:
-        parts.append(progress.note)
     if progress.bytes_per_second > 0:
         parts.append(f"{size(progress.bytes_per_second)}/s")
     if progress.estimated_time_remaining is not None:

@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from ..commands.disk_views import prune_message, usage_table, verify_document
-from ..commands.render import SHOWN_ROWS, Document, Message, size, to_text
+from ..commands.job_views import job_document, job_line
+from ..commands.render import SHOWN_ROWS, Document, Message, to_text
 from ..commands.spec import JobListing, Listing
-from ..commands.views import (
-    info_table,
-    model_message,
-    progress_text,
-    search_table,
-    statistics_table,
-    story_table,
-)
+from ..commands.views import info_table, model_message, statistics_table, story_table
 from ..disk_records import DiskUsage, PruneReport
 from ..errors import RMMError
 from ..file_records import VerifyReport
 from ..runtime.entry import ModelDescription
 from ..story.records import Story
-from ..types import HubModel, ModelInfo, Statistics
+from ..types import ModelInfo, Statistics
 from .fallback import bundle
 
 if TYPE_CHECKING:
@@ -37,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = [
     "DOCUMENTS",
     "RecordFormatters",
-    "error_line",
     "has_front_end",
     "job_mimebundle",
     "jobs_mimebundle",
@@ -48,14 +41,6 @@ Bundle = dict[str, Any]
 
 _WITH_A_ROW = frozenset({"download", "load", "unload", "verify", "repair"})
 """Jobs whose model's row tells how far they are."""
-
-_DONE: Mapping[str, str] = {
-    "download": "downloaded",
-    "load": "loaded",
-    "unload": "unloaded",
-    "delete": "removed",
-    "repair": "all files are as published",
-}
 
 _widgets: WeakKeyDictionary[Job[Any], DownloadProgress] = WeakKeyDictionary()
 
@@ -107,53 +92,12 @@ def _progress_widget(jobs: list[Job[Any]]) -> DownloadProgress | None:
         return None
 
 
-def job_document(job: Job[Any]) -> Document:
-    """A job in one line, or as its result where that is worth a table."""
-    if job.done() and job.exception() is None:
-        result: object = job.result()
-        if isinstance(result, VerifyReport):
-            return verify_document(result)
-        if isinstance(result, PruneReport):
-            return prune_message(result)
-        if isinstance(result, DiskUsage):
-            return usage_table(result)
-        if job.kind == "search":
-            return search_table(cast("list[HubModel]", result))
-    return Message(_job_line(job))
-
-
-def _job_line(job: Job[Any]) -> str:
-    name = job.model_id or job.kind
-    if not job.done():
-        return f"{name}: {progress_text(job.progress) or f'{job.kind} under way'}"
-    error = job.exception()
-    if error is not None:
-        return f"{name}: {error_line(error)}"
-    return f"{name}: {_outcome(job)}"
-
-
-def _outcome(job: Job[Any]) -> str:
-    if job.kind == "download" and job.progress is not None:
-        return f"downloaded, {size(job.progress.total_bytes)}"
-    result: object = job.result()
-    if isinstance(result, ModelInfo):
-        return f"registered, {result.model_type.value}, {size(result.total_size_estimate)}"
-    return _DONE.get(job.kind) or str(result)
-
-
-def error_line(error: BaseException) -> str:
-    """An error in one line: what happened and what to do."""
-    if isinstance(error, RMMError):
-        return " — ".join(filter(None, (error.message, error.hint)))
-    return f"{type(error).__name__}: {error}"
-
-
 def _listing_document(values: Listing[Any]) -> Document:
     return values.document
 
 
 def _jobs_document(jobs: JobListing) -> Document:
-    return Message("\n".join(_job_line(job) for job in jobs))
+    return Message("\n".join(job_line(job) for job in jobs))
 
 
 DOCUMENTS: Mapping[type, Callable[[Any], Document]] = {

@@ -19,12 +19,13 @@ from IPython.core.magic import no_var_expand
 
 from ..commands.complete import complete
 from ..commands.dispatch import execute, execute_line, parse_cell
+from ..commands.job_views import error_line
 from ..commands.spec import CommandResult, Context
 from ..commands.table import TABLE
 from ..commands.waiting import WaitInterrupted
 from ..default_manager import get_manager
 from ..errors import RMMError
-from .display import RecordFormatters, error_line, has_front_end
+from .display import RecordFormatters, has_front_end
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

@@ -67,6 +67,8 @@ class Registrar:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._store = RegistryStore(engine.data_dir)
+        self.on_disk = True
+        """False where the store could not be used, so that all is forgotten at the end."""
         self._thread = SerialThread("rmm-store")
         self._lock = asyncio.Lock()
         self._remove_files: dict[int, bool] = {}
@@ -84,7 +86,7 @@ class Registrar:
             report = await self._thread.run(self._store.open)
         except RegistryError as error:
             _log.warning("%s This manager keeps its registry in memory only. %s", error, error.hint)
-            self._store = RegistryStore.in_memory()
+            self._store, self.on_disk = RegistryStore.in_memory(), False
             report = await self._thread.run(self._store.open)
         if report.damaged:
             _log.warning("%s", report.message)

@@ -31,8 +31,8 @@ LAYERS: list[set[str]] = [
     {"manager"},
     {"default_manager"},
     {"commands"},
-    {"notebook"},
-    {"demo"},
+    {"notebook", "terminal"},
+    {"demo", "__main__"},
 ]
 """Lowest first. Modules of one layer may import each other."""
 

@@ -73,6 +73,11 @@ def test_versions_are_equal(wheel: Path, version: str, clean_python: Path) -> No
     assert _run(str(clean_python), "-c", "import rmm_widgets; print(rmm_widgets.__version__)").strip() == version
 
 
+@pytest.mark.parametrize("script", ["rmm", "jupyter-rmm"])
+def test_the_scripts_are_installed(clean_python: Path, version: str, script: str) -> None:
+    assert _run(str(clean_python.parent / script), "--version") == f"rmm_widgets {version}\n"
+
+
 def test_import_comes_from_the_wheel(clean_python: Path) -> None:
     code = "import rmm_widgets as r; r.ModelInfo('a', 'embedding_model', 'b/c'); print(r.__file__)"
     origin = _run(str(clean_python), "-c", code).strip()

@@ -1,0 +1,1 @@
+"""The commands outside of notebooks: `rmm` and `jupyter rmm`."""
