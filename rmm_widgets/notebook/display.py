@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 from ..commands.disk_views import prune_message, usage_table, verify_document
+from ..commands.find_views import cached_table, search_table
 from ..commands.render import SHOWN_ROWS, Document, Message, size, to_text
 from ..commands.spec import JobListing, Listing
 from ..commands.views import (
     info_table,
     model_message,
     progress_text,
-    search_table,
     statistics_table,
     story_table,
 )
-from ..disk_records import DiskUsage, PruneReport
+from ..disk_records import CachedModel, DiskUsage, PruneReport
 from ..errors import RMMError
 from ..file_records import VerifyReport
 from ..runtime.entry import ModelDescription
@@ -119,6 +119,8 @@ def job_document(job: Job[Any]) -> Document:
             return usage_table(result)
         if job.kind == "search":
             return search_table(cast("list[HubModel]", result))
+        if job.kind == "cached":
+            return cached_table(cast("list[CachedModel]", result))
     return Message(_job_line(job))
 
 
