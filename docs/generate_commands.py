@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from rmm_widgets.commands import catalogue, consent, disk, overview, residents, transfers
+from rmm_widgets.commands import adoption, catalogue, consent, disk, overview, residents, transfers
 from rmm_widgets.commands.spec import Command
 from rmm_widgets.commands.table import LATER
 
@@ -21,7 +21,8 @@ alone opens the panel. A cell that starts with `%%rmm` takes one command a line:
 are skipped, and no line runs before all lines were understood.
 
 Words are split as a shell splits them; quote what has blanks. Nothing else of a shell happens: no variables, no
-expansion of `{}` or `*`. Commands, options and model ids complete with Tab. What a command returns is a Python value:
+expansion of `{}` or `*`. Commands, options, model ids, the settings of a model, and repositories in the cache or of
+the last search complete with Tab, without asking the Hub. What a command returns is a Python value:
 `models = %rmm ls` works. `%rmm help COMMAND`, or `--help` after a command, shows one command.
 
 A terminal has the same commands as `rmm COMMAND …`, without `--wait`, which is what they do there anyway, and apart
@@ -32,7 +33,7 @@ from those that are marked *only in notebooks*. See [terminal.md](terminal.md).
 def document() -> str:
     """The whole page."""
     groups = (
-        ("The catalogue", catalogue.COMMANDS),
+        ("The catalogue", (*catalogue.COMMANDS, *adoption.COMMANDS)),
         ("The whole", overview.COMMANDS),
         ("Downloads and files", (*transfers.COMMANDS, *disk.COMMANDS)),
         ("Models in memory", residents.COMMANDS),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .base_model import BaseModel
     from .default_manager import get_manager
-    from .disk_records import DiskUsage, ModelUsage, PrunedFile, PruneReport, RepositoryUsage
+    from .disk_records import CachedModel, DiskUsage, ModelUsage, PrunedFile, PruneReport, RepositoryUsage
     from .errors import (
         CallError,
         DiskFullError,
@@ -85,6 +85,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BaseModel",
+    "CachedModel",
     "CallError",
     "CaptionGeneratorConfig",
     "ClassificationModelConfig",
@@ -162,6 +163,7 @@ __all__ = [
 
 _ELSEWHERE = {
     "BaseModel": ".base_model",
+    "CachedModel": ".disk_records",
     "CaptionGeneratorConfig": ".loading.config",
     "ClassificationModelConfig": ".loading.config",
     "DetectionModelConfig": ".loading.config",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["DiskUsage", "ModelUsage", "PruneReport", "PrunedFile", "RepositoryUsage"]
+__all__ = ["CachedModel", "DiskUsage", "ModelUsage", "PruneReport", "PrunedFile", "RepositoryUsage"]
 
 
 class PrunedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +53,26 @@ class RepositoryUsage(msgspec.Struct, frozen=True, kw_only=True):
 
     repo: str
     bytes: int
+
+
+class CachedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A repository in the cache that no registered model is of.
+
+    Attributes:
+        revision: The branch or tag that the cache has of it; None for the default branch. A commit where it has
+            neither.
+        commit: What that is here; None where nothing tells.
+        size: Bytes of the files that a download would choose, as far as they are there.
+        model_type: The value of a `ModelType`, None where nothing on disk tells.
+        reason: Why it cannot be adopted as it is; empty where it can.
+    """
+
+    repo_id: str
+    revision: str | None = None
+    commit: str | None = None
+    size: int = 0
+    model_type: str | None = None
+    reason: str = ""
 
 
 class DiskUsage(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 from .errors import (
     InvalidModelInfoError,
 )
+from .manager_catalogue import ManagerCatalogue
 from .manager_lifetime import check_callable
 from .manager_loading import ManagerLoading
+from .manager_observers import ManagerObservers
 from .manager_reading import ManagerReading, check_model_type
 from .manager_safety import ManagerSafety
 from .runtime.entry import CustomSource
@@ -35,7 +37,7 @@ T = TypeVar("T")
 EventHandler = Callable[[ModelEvent], object]
 
 
-class ModelManager(ManagerLoading, ManagerSafety, ManagerReading):
+class ModelManager(ManagerLoading, ManagerSafety, ManagerCatalogue, ManagerObservers, ManagerReading):
     """Registers, downloads, loads, watches and unloads models.
 
     Thread-safe. Operations that take long return a `Job` at once; everything that can be read answers from
@@ -146,9 +148,19 @@ class ModelManager(ManagerLoading, ManagerSafety, ManagerReading):
         return self._call(lambda: self._registrar.delete(model_id, remove_files=remove_files))
 
     def search_hub(
-        self, query: str, *, model_type: ModelType | str | None = None, limit: int = 20
+        self,
+        query: str,
+        *,
+        model_type: ModelType | str | None = None,
+        limit: int = 20,
+        min_size: int | None = None,
+        max_size: int | None = None,
     ) -> Job[list[HubModel]]:
-        """Search the Hub by name; most downloaded first. Tells what would find memory here, where that can be told."""
+        """Search the Hub by name; most downloaded first. Tells what would find memory here, where that can be told.
+
+        Args:
+            min_size, max_size: Bytes; what has another or an unknown size is left out.
+        """
         from .hub.catalogue import search
         from .runtime.room import with_needs
 
@@ -159,7 +171,15 @@ class ModelManager(ManagerLoading, ManagerSafety, ManagerReading):
             settings = self._engine.settings
             token = await self._engine.in_thread(settings.access_token, "login")
             found = await self._engine.in_thread(
-                lambda: search(query, model_type=wanted, limit=limit, endpoint=settings.hub, token=token or False),
+                lambda: search(
+                    query,
+                    model_type=wanted,
+                    limit=limit,
+                    min_size=min_size,
+                    max_size=max_size,
+                    endpoint=settings.hub,
+                    token=token or False,
+                ),
                 "search",
             )
             return with_needs(found, await self._engine.memory.admission.room())
@@ -227,21 +247,6 @@ class ModelManager(ManagerLoading, ManagerSafety, ManagerReading):
     def remove_event_listener(self, handler: EventHandler) -> bool:
         """Take a listener away; False where it is not one."""
         return self._call(lambda: self._engine.bus.remove(handler))
-
-    def events(self, model_id: str | None = None, *, limit: int = 100) -> list[ModelEvent]:
-        """The last events, newest last, also of earlier kernels.
-
-        The progress reports of earlier kernels are not kept; everything else is. A deleted model's stay readable.
-
-        Raises:
-            TypeError: `model_id` is no text.
-            ValueError: `limit` is no whole number, or below 0.
-        """
-        if model_id is not None and not isinstance(model_id, str):
-            raise TypeError(f"model_id must be text, not {type(model_id).__name__}")
-        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
-            raise ValueError(f"limit is {limit!r}; it must be a whole number, 0 or more")
-        return self._run(self._registrar.history.events(model_id, limit))
 
     def get_story(self, model_id: str, *, limit: int = 100) -> Story:
         """What happened to a model, also in earlier kernels, how it is now, and what to do next.

@@ -129,8 +129,12 @@ class ManagerLifetime(ManagerSettings):
                 error.add_note(f"{failure.model_id}: {failure}")
             raise error
 
+    def _end_services(self) -> None:
+        """End what serves others, such as metrics; before anything else ends."""
+
     def _end(self) -> list[RMMError]:
         try:
+            self._end_services()
             return self._loop.run(shut_down(self._engine, self._registrar))
         finally:
             self._engine.bus.close()

@@ -301,6 +301,9 @@ class HubModel(msgspec.Struct, frozen=True, kw_only=True):
         weights: Bytes of the weights, None where the Hub tells those of no format.
         need: Bytes of main memory that it would take about, from its weights alone; None where these are not told.
         fits: Whether that would be found here now.
+        formats: What its weights come as, of the files that a download would take: "safetensors", "onnx", "gguf",
+            "pickle", "tensorflow" or "flax"; empty where the Hub tells of no weights.
+        needs_code: It brings Python code, so that loading it would be refused.
     """
 
     repo_id: str
@@ -315,6 +318,8 @@ class HubModel(msgspec.Struct, frozen=True, kw_only=True):
     weights: int | None = None
     need: int | None = None
     fits: Fits = "unknown"
+    formats: tuple[str, ...] = ()
+    needs_code: bool = False
 
 
 class UpdateOffer(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ function result(repo: string, changes: Partial<SearchResult> = {}): SearchResult
     gated: false,
     need: 130_000_000,
     fits: "yes",
+    safety: "safetensors",
     registered: "",
     ...changes,
   };
@@ -147,7 +148,7 @@ test("S13 what the Hub says is only ever text", async () => {
   await search("tiny");
   host.reply(
     host.last("search"),
-    HOSTILE.map((text) => result(text, { licence: text, registered: text, gated: true })),
+    HOSTILE.map((text) => result(text, { licence: text, safety: text, registered: text, gated: true })),
   );
   await expect.element(page.getByText(`${HOSTILE.length} found`)).toBeVisible();
   host.refuse(host.last("search"), { type: "E", message: HOSTILE[0] ?? "", hint: "" });

@@ -47,6 +47,7 @@ const RESULTS = (["yes", "tight", "no", "unknown"] as const).map((fits, at) => (
   gated: at === 1,
   need: 1e9,
   fits,
+  safety: "safetensors",
   registered: at === 2 ? "two" : "",
 }));
 const USAGE = {

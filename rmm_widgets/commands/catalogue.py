@@ -9,11 +9,14 @@ import msgspec
 
 from .. import names
 from ..errors import InvalidCommandError, RMMError
+from ..quantities import parse_bytes
 from ..types import ModelType, UpdateOffer
+from . import recent
+from .find_views import search_table
 from .jobs import jobs_result
 from .render import Message, size
 from .spec import Argument, Command, CommandResult, Context, Listing
-from .views import files_table, info_table, models_table, newer_commit_text, offers_table, search_table
+from .views import files_table, info_table, models_table, newer_commit_text, offers_table
 from .waiting import wait_for
 
 if TYPE_CHECKING:
@@ -26,15 +29,35 @@ _TYPES = tuple(each.value for each in ModelType)
 _TYPE = Argument(name="--type", target="model_type", choices=_TYPES, help=f"one of: {', '.join(_TYPES)}")
 
 
-def _search(context: Context, *, query: list[str], model_type: str | None, limit: int | None) -> CommandResult:
+def _search(
+    context: Context,
+    *,
+    query: list[str],
+    model_type: str | None,
+    min_size: str | None = None,
+    max_size: str | None = None,
+    limit: int | None,
+) -> CommandResult:
     job = context.manager.search_hub(
-        " ".join(query), model_type=ModelType(model_type) if model_type else None, limit=limit or 20
+        " ".join(query),
+        model_type=ModelType(model_type) if model_type else None,
+        limit=limit or 20,
+        min_size=_bytes("--min-size", min_size),
+        max_size=_bytes("--max-size", max_size),
     )
     if not context.may_wait:
         return CommandResult(job, Message("Searching the Hub."))
     found = wait_for(job)
-    document = search_table(found)
+    recent.note(context.manager, found)
+    document = search_table(found, numbered=True)
     return CommandResult(Listing(found, document), document)
+
+
+def _bytes(option: str, text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_bytes(text)
+    except ValueError as error:
+        raise InvalidCommandError(f"search: {option}: {error}", hint="Nothing was asked of the Hub.") from None
 
 
 def _add(
@@ -47,6 +70,8 @@ def _add(
     ignore_patterns: Sequence[str] = (),
 ) -> CommandResult:
     repo_id, _, revision = repo.partition("@")
+    if _is_row(repo_id) and context.may_wait:  # a view shows rows of its own
+        repo_id = recent.row(context.manager, int(repo_id)).repo_id
     try:
         names.check_repo_id(repo_id)
         if "@" in repo:
@@ -75,9 +100,15 @@ def _add(
     return CommandResult(info, Message(f"{told} %rmm download {info.model_id} fetches it."))
 
 
-def _added_id(values: Mapping[str, Any]) -> str:
-    """The id that `add` will register: the given one, or the repository's name."""
-    return values["model_id"] or str(values["repo"]).partition("@")[0].rpartition("/")[2]
+def _is_row(word: str) -> bool:
+    """Whether a word is the number of a search's row; no repository of today's Hub is named so."""
+    return word.isascii() and word.isdigit() and len(word) <= 4
+
+
+def _added_id(values: Mapping[str, Any]) -> Sequence[str]:
+    """The id that `add` will register: the given one, or the repository's name, unknown for a row's number."""
+    name = str(values["repo"]).partition("@")[0].rpartition("/")[2]
+    return [values["model_id"] or name] if values["model_id"] or not _is_row(name) else []
 
 
 def _list(context: Context) -> CommandResult:
@@ -159,6 +190,8 @@ COMMANDS = (
         arguments=(
             Argument(name="query", many=True, help="words to look for"),
             _TYPE,
+            Argument(name="--max-size", help="only what is not larger, for example 2GB, of the 100 most downloaded"),
+            Argument(name="--min-size", help="only what is not smaller"),
             Argument(name="--limit", kind="integer", help="how many at most (20)"),
         ),
         as_json=True,
@@ -168,7 +201,11 @@ COMMANDS = (
         help="Register a model of the Hub",
         run=_add,
         arguments=(
-            Argument(name="repo", help="OWNER/NAME, or OWNER/NAME@REVISION"),
+            Argument(
+                name="repo",
+                kind="repository",
+                help="OWNER/NAME, OWNER/NAME@REVISION, or the number of a row of the last search",
+            ),
             Argument(name="--as", target="model_id", help="the model's id here; by default the repository's name"),
             _TYPE,
             Argument(

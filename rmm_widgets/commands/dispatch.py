@@ -35,9 +35,11 @@ def execute(context: Context, invocation: Invocation) -> CommandResult:
     """Run a parsed command whose model ids were checked."""
     if invocation.wants_help:
         return CommandResult(None, command_help(invocation.command))
-    result = invocation.command.run(context, **invocation.values)
     if not invocation.as_json:
-        return result
+        return invocation.command.run(context, **invocation.values)
+    result = invocation.command.run(msgspec.structs.replace(context, as_json=True), **invocation.values)
+    if result.value is None:
+        return result  # it was said while the command ran
     text = JsonText(to_json(_ended(result.value)))
     return CommandResult(text, Message(text))
 
@@ -62,7 +64,7 @@ def parse_cell(context: Context, lines: Iterable[str]) -> list[Invocation]:
             message = f"line {number}: {error.message}"
             raise type(error)(message, model_id=error.model_id, hint=error.hint) from None
         if invocation.command.adds is not None and not invocation.wants_help:
-            known.add(invocation.command.adds(invocation.values))
+            known.update(invocation.command.adds(invocation.values))
         invocations.append(invocation)
     if not invocations:
         raise InvalidCommandError("the cell holds no command", hint="Write one command a line, for example: ls")

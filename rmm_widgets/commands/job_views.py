@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from ..disk_records import DiskUsage, PruneReport
+from ..disk_records import CachedModel, DiskUsage, PruneReport
 from ..errors import RMMError
 from ..file_records import VerifyReport
 from ..types import HubModel, ModelInfo
 from .disk_views import prune_message, usage_table, verify_document
+from .find_views import cached_table, search_table
 from .render import Document, Message, size
-from .views import progress_text, search_table
+from .views import progress_text
 
 if TYPE_CHECKING:
     from ..runtime.job import Job
@@ -39,6 +40,8 @@ def job_document(job: Job[Any]) -> Document:
             return usage_table(result)
         if job.kind == "search":
             return search_table(cast("list[HubModel]", result))
+        if job.kind == "cached":
+            return cached_table(cast("list[CachedModel]", result))
     return Message(job_line(job))
 
 

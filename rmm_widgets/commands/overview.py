@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from ..errors import InvalidCommandError
 from ..types import Statistics
 from .parse import suggestions
 from .render import Column, Document, Message, Table, size
 from .spec import Argument, Command, CommandResult, Context, Listing
-from .views import events_table, file_progress_table, statistics_table, status_table, story_table
+from .views import event_line, events_table, file_progress_table, statistics_table, status_table, story_table
 from .waiting import wait_for
 
 __all__ = ["COMMANDS", "command_help", "help_document"]
@@ -52,10 +54,25 @@ def _stats(context: Context) -> CommandResult:
     return CommandResult(statistics, statistics_table(statistics, context.manager.memory_budget))
 
 
-def _events(context: Context, *, model_id: str | None, limit: int | None) -> CommandResult:
+def _events(context: Context, *, model_id: str | None, limit: int | None, follow: bool = False) -> CommandResult:
+    if follow:
+        return _follow(context, model_id, 10 if limit is None else limit)
     events = context.manager.events(model_id, limit=limit or 100)
     document = events_table(events)
     return CommandResult(Listing(events, document), document)
+
+
+def _follow(context: Context, model_id: str | None, limit: int) -> CommandResult:
+    """Show events as they come, until the user interrupts; with `--json` a line of JSON each."""
+    if not context.may_wait:
+        raise InvalidCommandError("events --follow is not for views", hint="Type it in a cell.")
+    try:
+        with context.manager.follow_events(model_id, limit=limit) as feed:
+            for event in feed:
+                context.say(msgspec.json.encode(event).decode() if context.as_json else event_line(event))
+    except KeyboardInterrupt:  # how it is meant to end
+        pass
+    return CommandResult(None, Message("" if context.as_json else "Followed no further."))
 
 
 def _why(context: Context, *, model_id: str, limit: int | None) -> CommandResult:
@@ -130,7 +147,8 @@ COMMANDS = (
                 required=False,
                 help="one model only, also one that is gone",
             ),
-            Argument(name="--limit", kind="integer", help="how many at most (100)"),
+            Argument(name="--limit", kind="integer", help="how many at most (100; with --follow 10 earlier ones)"),
+            Argument(name="--follow", kind="switch", help="go on with what happens, here and in other kernels"),
         ),
         as_json=True,
     ),

@@ -6,7 +6,8 @@ a line into an invocation and `dispatch` runs it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+import sys
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
@@ -21,9 +22,9 @@ __all__ = ["Argument", "Command", "CommandResult", "Context", "Invocation", "Job
 
 T = TypeVar("T")
 
-ArgumentKind = Literal["text", "model", "past_model", "command", "integer", "switch", "setting"]
+ArgumentKind = Literal["text", "model", "past_model", "command", "integer", "switch", "setting", "repository", "cached"]
 """`model` is an id that must be registered, `past_model` one that may be gone by now, `setting` is `key=value`,
-`switch` takes no value."""
+`switch` takes no value, `repository` is one of the Hub, `cached` one whose files are on disk."""
 
 
 class Argument(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +107,11 @@ class CommandResult(msgspec.Struct, frozen=True):
         return to_html(self.document)
 
 
+def _write_line(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """What a handler works with.
 
@@ -113,6 +119,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         namespace: Where `--as NAME` puts an instance; None where there is no such place.
         may_wait: False for messages from a view: quick answers are then given as jobs too.
         in_terminal: True where the manager ends with the command, so that nothing goes on behind it.
+        as_json: True where the line ends in `--json`; for commands that say something while they run.
+        say: Shows a line at once, for such commands.
     """
 
     manager: ModelManager
@@ -120,6 +128,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     namespace: MutableMapping[str, Any] | None = None
     may_wait: bool = True
     in_terminal: bool = False
+    as_json: bool = False
+    say: Callable[[str], None] = _write_line
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +138,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         help: One line, without a full stop.
         run: The handler, called as `run(context, **values)` with one keyword per argument.
-        adds: Gives the model id that the command will register, for commands that do.
+        adds: Gives the model ids that the command will register, for commands that do.
         as_json: Whether `--json` fits: the value is data.
         only_in_notebooks: Why a terminal does not have it, a sentence; empty for what both have.
     """
@@ -137,7 +147,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     help: str
     run: Callable[..., CommandResult]
     arguments: tuple[Argument, ...] = ()
-    adds: Callable[[Mapping[str, Any]], str] | None = None
+    adds: Callable[[Mapping[str, Any]], Sequence[str]] | None = None
     as_json: bool = False
     only_in_notebooks: str = ""
 

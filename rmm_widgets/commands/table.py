@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from . import catalogue, consent, disk, overview, residents, transfers
+from . import adoption, catalogue, consent, disk, overview, residents, transfers
 from .spec import Command
 
 __all__ = ["LATER", "TABLE"]
@@ -15,6 +15,7 @@ TABLE: Mapping[str, Command] = MappingProxyType(
         command.name: command
         for group in (
             catalogue.COMMANDS,
+            adoption.COMMANDS,
             overview.COMMANDS,
             transfers.COMMANDS,
             disk.COMMANDS,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ..file_records import FileListing, FileProgress
 from ..safety_records import SafetyReport
 from ..story.records import Story, moment, told
-from ..types import Fits, HubModel, ModelDownloadProgress, ModelEvent, ModelInfo, QueueEntry, Statistics, UpdateOffer
-from .render import Column, Message, Table, size
+from ..types import ModelDownloadProgress, ModelEvent, ModelInfo, QueueEntry, Statistics, UpdateOffer
+from .render import Column, Message, Table, printable, size
 
 if TYPE_CHECKING:
     from ..loading.detect import Detection
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "duration",
+    "event_line",
     "event_text",
     "events_table",
     "file_progress_table",
@@ -33,7 +34,6 @@ __all__ = [
     "progress_text",
     "queue_table",
     "safety_text",
-    "search_table",
     "settings_table",
     "statistics_table",
     "status_table",
@@ -59,8 +59,6 @@ _PHASES: Mapping[str, str] = {
     "waiting_for_other": "another program is downloading it",
 }
 """What is said of a phase beside the numbers; a stage says the others."""
-
-_FITS: Mapping[Fits, str] = {"yes": "yes", "tight": "if others leave", "no": "no", "unknown": ""}
 
 _NO_MODELS = "No models are registered. `%rmm add REPO` registers one."
 
@@ -361,38 +359,6 @@ def story_table(story: Story) -> Table:
     )
 
 
-def search_table(models: Iterable[HubModel]) -> Table:
-    """What a search of the Hub found."""
-    return Table(
-        columns=(
-            Column("repository"),
-            Column("type"),
-            Column("size", "right"),
-            Column("needs", "right"),
-            Column("fits here"),
-            Column("downloads", "right"),
-            Column("likes", "right"),
-            Column("licence"),
-            Column("access"),
-        ),
-        rows=tuple(
-            (
-                each.repo_id,
-                each.model_type.value if each.model_type else "",
-                size(each.size or 0),
-                size(each.need or 0),
-                _FITS[each.fits],
-                str(each.downloads),
-                str(each.likes),
-                each.licence or "",
-                "gated" if each.gated else "open",
-            )
-            for each in models
-        ),
-        empty="The Hub has nothing that fits.",
-    )
-
-
 def settings_table(model_id: str, config: Mapping[str, Any]) -> Table:
     """A model's configuration."""
     return Table(
@@ -446,6 +412,11 @@ def event_text(event: ModelEvent) -> str:
     """An event's data in one line, without its progress numbers' noise."""
     shown = {key: value for key, value in event.data.items() if isinstance(value, str | int | float | bool)}
     return ", ".join(f"{key}={value}" for key, value in shown.items())
+
+
+def event_line(event: ModelEvent) -> str:
+    """An event in one line, for those that come one by one."""
+    return printable(" ".join((_time(event.timestamp), event.model_id, event.type, event_text(event))))
 
 
 def _stage(description: ModelDescription) -> str:

@@ -7,17 +7,22 @@ nor the fetch process. Fetching is left to `client`, reading the files to `verif
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from .. import names
 from .contents import linked_digest, resumable_bytes
 from .digest import SHA256_LENGTH
 from .layout import CacheLayout
 from .plan import TreeEntry
 from .selection import choose_files, is_weights
+
+_MODELS = "models--"
+_MAIN = "main"
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -78,6 +83,36 @@ def find_snapshot(
     return Snapshot(folder, commit, _stored_size(folder, chosen), chosen, _weak(folder, tree, chosen))
 
 
+def cached_repositories(cache_dir: str | Path) -> list[str]:
+    """The model repositories that the cache has a commit of, whole or not, by name; a short look at folders."""
+    found: list[str] = []
+    with contextlib.suppress(OSError), os.scandir(cache_dir) as entries:
+        for entry in entries:
+            if not entry.name.startswith(_MODELS) or not entry.is_dir(follow_symlinks=False):
+                continue
+            if os.path.isdir(f"{entry.path}/snapshots"):  # noqa: PTH112 - there may be very many
+                with contextlib.suppress(ValueError):  # nothing of a Hub
+                    found.append(names.check_repo_id(entry.name.removeprefix(_MODELS).replace("--", "/")))
+    return sorted(found)
+
+
+def cached_revisions(cache_dir: str | Path, repo_id: str) -> list[str | None]:
+    """The revisions of a repository that the cache knows, the default branch (None) first, then other refs, then
+    commits of no ref, the newest first.
+
+    Raises:
+        ValueError: `repo_id` is malformed.
+    """
+    layout = CacheLayout(cache_dir, repo_id)
+    refs = [path.relative_to(layout.refs).as_posix() for path in sorted(layout.refs.rglob("*")) if path.is_file()]
+    usable = [ref for ref in refs if _is_revision(ref) and layout.commit_of(ref)]
+    named = {layout.commit_of(ref) for ref in usable}
+    folders = [path for path in _folders(layout.snapshots) if names.is_commit(path.name) and path.name not in named]
+    folders.sort(key=lambda path: (-_changed(path), path.name))
+    others = [ref for ref in usable if ref != _MAIN]
+    return [*([None] if _MAIN in usable else []), *others, *(path.name for path in folders)]
+
+
 def find_remains(
     cache_dir: str | Path,
     repo_id: str,
@@ -108,6 +143,27 @@ def partial_bytes(cache_dir: str | Path, repo_id: str) -> int:
     """Bytes of unfinished files that the next download of this repository will not fetch again."""
     layout = CacheLayout(cache_dir, repo_id)
     return sum(resumable_bytes(layout, digest) for digest in layout.partials())
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if path.is_dir()]
+    except OSError:
+        return []
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _is_revision(name: str) -> bool:
+    try:
+        return bool(names.check_revision(name))
+    except ValueError:
+        return False
 
 
 def _present_files(folder: Path) -> dict[str, int]:

@@ -28,6 +28,7 @@ class Card(msgspec.Struct, frozen=True):
     pipeline_tag: str | None = None
     library: str | None = None
     tags: tuple[str, ...] = ()
+    licence: str | None = None
 
 
 def parse_card(text: str) -> Card:
@@ -48,6 +49,7 @@ def parse_card(text: str) -> Card:
         pipeline_tag=_word(known.get("pipeline_tag")),
         library=_word(known.get("library_name")),
         tags=tuple(tag for tag in listed if isinstance(tag, str)),
+        licence=_word(known.get("license")),
     )
 
 

@@ -6,7 +6,8 @@ belong to others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
@@ -43,9 +44,20 @@ _SEARCH_FIELDS = (
     "likes",
     "pipeline_tag",
     "safetensors",
+    "siblings",
     "tags",
     "usedStorage",
 )
+_MOST_NAMES = 2000
+"""Files of one repository that a search looks at; what it is shows in the first ones."""
+_FORMATS = {
+    ".safetensors": "safetensors",
+    ".onnx": "onnx",
+    ".gguf": "gguf",
+    ".h5": "tensorflow",
+    ".msgpack": "flax",
+}
+"""Weights by their ending; all others are pickles."""
 _BYTES_PER_PARAMETER = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 8),
     **dict.fromkeys(("F32", "I32", "U32"), 4),
@@ -58,6 +70,8 @@ def search(
     *,
     model_type: ModelType | None = None,
     limit: int = 20,
+    min_size: int | None = None,
+    max_size: int | None = None,
     endpoint: str | None = None,
     token: str | bool | None = None,
 ) -> list[HubModel]:
@@ -67,11 +81,13 @@ def search(
         query: Part of a repository's name; empty for any.
         model_type: Only repositories of this type.
         limit: How many at most, 1 to `MAX_LIMIT`.
+        min_size, max_size: Only repositories of so many bytes, among the `MAX_LIMIT` most downloaded; one whose
+            size the Hub does not tell is left out then.
         endpoint: Address of the Hub; None for huggingface_hub's own.
         token: None for the stored one, False for none.
 
     Raises:
-        InvalidConfigError: The query is not text or the limit is out of range.
+        InvalidConfigError: The query is not text, the limit is out of range, or a size is none.
         HubUnavailableError: The Hub did not answer.
     """
     if not isinstance(query, str):
@@ -80,13 +96,15 @@ def search(
         raise InvalidConfigError(
             f"limit is {limit!r}; it must be a whole number from 1 to {MAX_LIMIT}", hint="Leave it out for 20."
         )
+    is_wanted_size = _size_check(min_size, max_size)
+    by_size = min_size is not None or max_size is not None
     wanted = None if model_type is None else ModelType(model_type)
     hub = HubRequests(endpoint, token)
     found: dict[str, HubModel] = {}
     for restriction in _restrictions(wanted):
-        params = {"search": query.strip(), "sort": "downloads", "limit": limit, **restriction}
+        params = {"search": query.strip(), "sort": "downloads", "limit": MAX_LIMIT if by_size else limit, **restriction}
         for model in hub.get_json("api/models", {**params, "expand": list(_SEARCH_FIELDS)}, _listed):
-            if wanted is None or model.model_type is wanted:
+            if (wanted is None or model.model_type is wanted) and is_wanted_size(model.size):
                 found.setdefault(model.repo_id, model)
     return sorted(found.values(), key=lambda model: (-model.downloads, model.repo_id))[:limit]
 
@@ -319,6 +337,24 @@ def _restrictions(model_type: ModelType | None) -> list[dict[str, Any]]:
     return [{"pipeline_tag": tag} for tag in pipelines] + [{"filter": [tag]} for tag in (*tags, model_type.value)]
 
 
+def _size_check(min_size: object, max_size: object) -> Callable[[int | None], bool]:
+    """Whether a size, None where it is unknown, lies between two others, each None for no limit."""
+    for name, size in (("min_size", min_size), ("max_size", max_size)):
+        if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
+            raise InvalidConfigError(
+                f"{name} is {size!r}; it must be a number of bytes, 0 or more", hint="Leave it out for any size."
+            )
+    least = min_size if isinstance(min_size, int) else 0
+    most = max_size if isinstance(max_size, int) else None
+    if most is not None and least > most:
+        raise InvalidConfigError(
+            f"min_size is {least} and max_size {most}: nothing is between them", hint="Exchange them."
+        )
+    if min_size is None and max_size is None:
+        return lambda _size: True
+    return lambda size: size is not None and size >= least and (most is None or size <= most)
+
+
 def _listed(items: Any) -> list[HubModel]:
     """One page of the Hub's list."""
     import huggingface_hub
@@ -339,10 +375,15 @@ def _usable(item: dict[str, Any]) -> bool:
 
 
 def _hub_model(info: huggingface_hub.ModelInfo) -> HubModel:
+    from ..downloads.selection import choose_files, is_weights
+
     weights = _weights(info)
+    files = choose_files([sibling.rfilename for sibling in (info.siblings or ())[:_MOST_NAMES]])
+    identity = identify(_evidence(info, files))
+    formats = {_FORMATS.get(PurePosixPath(path).suffix.lower(), "pickle") for path in files if is_weights(path)}
     return HubModel(
         repo_id=info.id,
-        model_type=identify(_evidence(info, ())).model_type,
+        model_type=identity.model_type,
         downloads=info.downloads or 0,
         likes=info.likes or 0,
         size=info.used_storage if weights is None else weights,
@@ -351,6 +392,8 @@ def _hub_model(info: huggingface_hub.ModelInfo) -> HubModel:
         last_modified=info.last_modified,
         tags=tuple(info.tags or ()),
         weights=weights,
+        formats=tuple(sorted(formats)),
+        needs_code=identity.needs_code,
     )
 
 

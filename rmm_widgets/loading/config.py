@@ -7,10 +7,12 @@ manager's business; what a particular model cannot do is checked by its loader.
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias, cast, get_args
 
 import msgspec
+from msgspec import inspect as types
 
 from .. import names
 from ..errors import InvalidConfigError
@@ -27,6 +29,7 @@ __all__ = [
     "config_record",
     "parse_config",
     "refuse_settings",
+    "setting_words",
 ]
 
 _DType: TypeAlias = Literal["auto", "float32", "float16", "bfloat16"]
@@ -155,6 +158,27 @@ _RECORDS: dict[ModelType, type[ModelConfig]] = {
 def config_record(model_type: ModelType | str) -> type[ModelConfig]:
     """The record of a type's settings."""
     return _RECORDS[ModelType(model_type)]
+
+
+@functools.cache
+def setting_words(model_type: ModelType) -> Mapping[str, tuple[str, ...]]:
+    """The settings of a type by name, each with the words for its values where these are few."""
+    description = cast("types.StructType", types.type_info(config_record(model_type)))
+    return {field.name: _words(field.type) for field in description.fields}
+
+
+def _words(kind: types.Type) -> tuple[str, ...]:
+    match kind:
+        case types.BoolType():
+            return ("false", "true")
+        case types.LiteralType():
+            return tuple(map(str, kind.values))
+        case types.NoneType():
+            return ("null",)
+        case types.UnionType():
+            return tuple(word for each in kind.types for word in _words(each))
+        case _:
+            return ()
 
 
 def parse_config(model_type: ModelType | str, config: Mapping[str, Any], *, model_id: str | None = None) -> ModelConfig:

@@ -20,6 +20,7 @@ from IPython.core.magic import no_var_expand
 from ..commands.complete import complete
 from ..commands.dispatch import execute, execute_line, parse_cell
 from ..commands.job_views import error_line
+from ..commands.known import known_of
 from ..commands.spec import CommandResult, Context
 from ..commands.table import TABLE
 from ..commands.waiting import WaitInterrupted
@@ -36,6 +37,8 @@ __all__ = ["register", "unregister"]
 
 _NAME = "rmm"
 _RED, _PLAIN = "\x1b[31m", "\x1b[0m"
+_BEFORE_OTHERS = 1000.0
+"""Asked first, it can keep all others from being asked: one of them reads the disk, another runs code of names."""
 _TRACEBACK_HOOK = "_render_traceback_"
 _display: Callable[..., object] = IPython.display.display
 
@@ -128,17 +131,18 @@ def _complete(context: CompletionContext) -> SimpleMatcherResult:
     typed = _command_text(context)
     if typed is None:
         return {"completions": []}
-    fragment, words = complete(typed, TABLE, get_manager().get_all_models())
+    fragment, words = complete(typed, TABLE, known_of(get_manager()))
     return {
-        "completions": [SimpleCompletion(word, type="command") for word in words],
+        # A kernel's answer holds no more of them, and each costs IPython more than it cost to find it.
+        "completions": [SimpleCompletion(word, type="command") for word in words[: completer.MATCHES_LIMIT]],
         "matched_fragment": fragment,
         "suppress": True,
     }
 
 
-_match: Callable[[CompletionContext], SimpleMatcherResult] = completer.context_matcher(identifier="rmm_widgets")(
-    _complete
-)
+_match: Callable[[CompletionContext], SimpleMatcherResult] = completer.context_matcher(
+    identifier="rmm_widgets", priority=_BEFORE_OTHERS
+)(_complete)
 
 
 def _command_text(context: CompletionContext) -> str | None:

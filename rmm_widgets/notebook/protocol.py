@@ -205,6 +205,8 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
     need: int | None
     """Bytes of memory that it would take, None where that cannot be told from its size."""
     fits: Fits
+    safety: str
+    """What its weights come as, or why loading them would be refused; empty where nothing tells."""
     registered: str
     """The id under which it is registered already, empty where it is not."""
 

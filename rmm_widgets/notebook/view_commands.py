@@ -14,6 +14,7 @@ import msgspec
 
 from .. import __version__
 from ..commands.dispatch import execute
+from ..commands.find_views import formats_text
 from ..commands.spec import Context, Invocation
 from ..commands.table import TABLE
 from ..errors import InvalidCommandError, InvalidConfigError
@@ -129,6 +130,7 @@ def _search_result(model: HubModel, registered: str) -> SearchResult:
         gated=model.gated,
         need=model.need,
         fits=model.fits,
+        safety=formats_text(model),
         registered=registered,
     )
 

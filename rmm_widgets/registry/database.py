@@ -363,6 +363,17 @@ class Database:
             )
         return [body for (body,) in cursor]
 
+    def last_event(self) -> int:
+        """The row of the newest event, 0 where there is none."""
+        return self._number("SELECT coalesce(max(id), 0) FROM events")
+
+    def events_after(self, row: int, session: str, limit: int) -> list[tuple[int, str]]:
+        """Rows and bodies of the events after a row, the oldest first, without those of one session."""
+        cursor = self._connection.execute(
+            "SELECT id, body FROM events WHERE id > ? AND session != ? ORDER BY id LIMIT ?", (row, session, limit)
+        )
+        return list(cursor)
+
     def _number(self, statement: str) -> int:
         return self._connection.execute(statement).fetchone()[0]
 

@@ -143,6 +143,16 @@ class RegistryStore:
         decoded = map(decode_event, reversed(bodies))
         return [event for event in decoded if event is not None]
 
+    def last_event(self) -> int:
+        """Where the history ends now, for `events_after`."""
+        return self._run("read", lambda database: database.last_event())
+
+    def events_after(self, place: int, session: str, *, limit: int = 1000) -> tuple[list[ModelEvent], int]:
+        """What other sessions have added to the history since a place in it, oldest first, and where it ends now."""
+        rows = self._run("read", lambda database: database.events_after(place, session, limit))
+        decoded = (decode_event(body) for _, body in rows)
+        return [event for event in decoded if event is not None], rows[-1][0] if rows else place
+
     def changed(self) -> bool:
         """True where another store has changed a model since the last look (this call or `models`); cheap."""
         return self._run("read", self._look)

@@ -67,6 +67,14 @@ class History:
         stored = await self._in_store(lambda store: store.events(model_id, limit=limit))
         return [*stored, *(event for event in self._unwritten if event.model_id == model_id)]
 
+    async def place(self) -> int:
+        """Where the history of all kernels ends now, for `of_others`."""
+        return await self._in_store(lambda store: store.last_event())
+
+    async def of_others(self, place: int) -> tuple[list[ModelEvent], int]:
+        """What other kernels have written since a place in the history, oldest first, and where it ends now."""
+        return await self._in_store(lambda store: store.events_after(place, self._session))
+
     async def close(self) -> None:
         """Write what is left."""
         if self._writing is not None:

@@ -31,6 +31,8 @@ JobKind = Literal[
     "list",
     "files",
     "safety",
+    "cached",
+    "adopt",
 ]
 
 

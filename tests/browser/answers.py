@@ -83,7 +83,13 @@ def details(model_id: str) -> Any:
 
 def found() -> Any:
     """What a search of the Hub found: something that fits, and something that does not."""
-    shared = {"type": ModelType.EMBEDDING_MODEL, "downloads": 1000, "likes": 10, "licence": "mit"}
+    shared = {
+        "type": ModelType.EMBEDDING_MODEL,
+        "downloads": 1000,
+        "likes": 10,
+        "licence": "mit",
+        "safety": "safetensors",
+    }
     results = [
         SearchResult(
             repo="demo/small", size=90_000_000, gated=False, need=110_000_000, fits="yes", registered="", **shared

@@ -25,7 +25,7 @@ LAYERS: list[set[str]] = [
     {"story"},
     {"manager_reading", "manager_settings"},
     {"manager_lifetime"},
-    {"manager_files", "manager_safety"},
+    {"manager_files", "manager_safety", "manager_catalogue", "manager_observers"},
     {"manager_downloads"},
     {"manager_loading"},
     {"manager"},

@@ -122,3 +122,22 @@ def test_waiting_is_interruptible_and_the_work_goes_on(kernel: Kernel, hub: Demo
     kernel.run("gate.set()")
     done = kernel.result("rmm_widgets.get_manager().download_model('slow').result(60) is None or True")
     assert done["text/plain"] == "True"
+
+
+def test_an_interrupt_ends_following_events_and_nothing_else(kernel: Kernel) -> None:
+    kernel.run("%rmm add rmm-demo/minilm-toy --as toy")
+    sent = kernel.client.execute("%rmm events --follow")
+    text = ""
+    while "toy config_update" not in text:
+        message = kernel.next_message()
+        if message["msg_type"] == "stream":
+            text += message["content"]["text"]
+    kernel.manager.interrupt_kernel()
+    while True:
+        reply = kernel.client.get_shell_msg(timeout=LONG)
+        if reply["parent_header"].get("msg_id") == sent:
+            break
+    assert reply["content"]["status"] == "ok"
+    assert text.count("toy config_update") == 1
+    messages = kernel.run("%rmm pin toy")
+    assert not errors(messages)

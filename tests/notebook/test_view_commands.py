@@ -151,6 +151,7 @@ def test_search_tells_what_fits_here(manager: ModelManager, hub: DemoHub, view: 
     assert 400_000_000 < toy["need"] < 500_000_000, "torch and a tiny model"
     pickled = found()["rmm-demo/minilm-pickled"]
     assert (pickled["registered"], pickled["need"], pickled["fits"]) == ("", None, "unknown")
+    assert (toy["safety"], pickled["safety"]) == ("onnx, safetensors", "refused: pickle")
     settings.read_machine = machine(total=16 * GIB, available=1 * GIB)
     assert found()["rmm-demo/minilm-toy"]["fits"] == "tight", "what is kept back is not free"
     settings.read_machine = machine(total=500_000_000, available=490_000_000)

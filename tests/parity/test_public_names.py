@@ -21,7 +21,7 @@ MANAGER = {
     "find_loader": "(self, model_id)",
     "list_files": "(self, model_id, *, local_only=False)",
     "unregister_model": "(self, model_id)",
-    "search_hub": "(self, query, *, model_type=None, limit=20)",
+    "search_hub": "(self, query, *, model_type=None, limit=20, min_size=None, max_size=None)",
     "download_model": "(self, model_id, progress_callback=None)",
     "cancel_download": "(self, model_id, *, discard=False)",
     "pause_download": "(self, model_id)",

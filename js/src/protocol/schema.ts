@@ -184,6 +184,8 @@ export interface SearchResult {
   /** Bytes of memory that it would take, None where that cannot be told from its size. */
   need: number | null;
   fits: Fits;
+  /** What its weights come as, or why loading them would be refused; empty where nothing tells. */
+  safety: string;
   /** The id under which it is registered already, empty where it is not. */
   registered: string;
 }

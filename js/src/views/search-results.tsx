@@ -170,6 +170,7 @@ function describe(result: SearchResult): string {
     type === null ? "" : words(type),
     result.size === null ? "" : formatBytes(result.size),
     result.licence,
+    result.safety,
   ];
   return parts.filter(Boolean).join(", ");
 }
