@@ -31,6 +31,7 @@ JobKind = Literal[
     "list",
     "files",
     "safety",
+    "sync",
 ]
 
 
