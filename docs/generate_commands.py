@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from rmm_widgets.commands import catalogue, consent, disk, overview, residents, transfers
+from rmm_widgets.commands import catalogue, consent, disk, locking, overview, residents, transfers
 from rmm_widgets.commands.spec import Command
 from rmm_widgets.commands.table import LATER
 
@@ -32,6 +32,7 @@ def document() -> str:
         ("The catalogue", catalogue.COMMANDS),
         ("The whole", overview.COMMANDS),
         ("Downloads and files", (*transfers.COMMANDS, *disk.COMMANDS)),
+        ("Lock files", locking.COMMANDS),
         ("Models in memory", residents.COMMANDS),
         ("Consent", consent.COMMANDS),
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 from ..commands.disk_views import prune_message, usage_table, verify_document
+from ..commands.lock_views import sync_table
 from ..commands.render import SHOWN_ROWS, Document, Message, size, to_text
 from ..commands.spec import JobListing, Listing
 from ..commands.views import (
@@ -24,6 +25,7 @@ from ..commands.views import (
 from ..disk_records import DiskUsage, PruneReport
 from ..errors import RMMError
 from ..file_records import VerifyReport
+from ..lock_records import SyncReport
 from ..runtime.entry import ModelDescription
 from ..types import HubModel, ModelInfo, Statistics
 from .fallback import bundle
@@ -115,6 +117,8 @@ def job_document(job: Job[Any]) -> Document:
             return prune_message(result)
         if isinstance(result, DiskUsage):
             return usage_table(result)
+        if isinstance(result, SyncReport):
+            return sync_table(result)
         if job.kind == "search":
             return search_table(cast("list[HubModel]", result))
     return Message(_job_line(job))
@@ -163,6 +167,7 @@ DOCUMENTS: Mapping[type, Callable[[Any], Document]] = {
     PruneReport: prune_message,
     DiskUsage: usage_table,
     VerifyReport: verify_document,
+    SyncReport: sync_table,
 }
 """How a notebook shows each type that commands give."""
 
