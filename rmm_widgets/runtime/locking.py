@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Locking"]
 
 AT_ONCE = 8
-"""Models about which the Hub is asked at once."""
+"""Models about which the cache or the Hub is asked at once."""
 READ_AT_ONCE = 2
 """Models whose files are read at once."""
 
@@ -120,8 +120,9 @@ class Locking:
 
     async def _compared(self, model: LockedModel) -> SyncedModel:
         differences = self._differences(model)
-        tree = await self._tree_here(model)
-        if tree is not None and (text := self._published(model, tree)):
+        async with self._asking:
+            text = await self._recorded(model)
+        if text:
             differences.append(LockDifference(what="published", message=text))
         found = await self._check_files(model)
         return _outcome(model, [], differences, found)
@@ -155,35 +156,41 @@ class Locking:
         Raises:
             DownloadError: The Hub was asked and does not answer, or has no such commit any more.
         """
-        tree = await self._tree_here(model)
-        if tree is not None and not self._published(model, tree) and await self._is_here(model):
-            return []
         async with self._asking:
+            recorded = await self._recorded(model)
+            if recorded == "" and await self._is_here(model):
+                return []
             try:
-                commit, tree = await self._engine.revisions.tree(_info(model, None), model.commit)
+                text = await self._told_by_the_hub(model)
             except HubUnavailableError:
-                if tree is None and await self._is_here(model):
+                if recorded is None and await self._is_here(model):
                     return []  # fetched by a program that lists no commits: the bytes will tell
                 raise
             except RevisionNotFoundError as error:
                 raise await self._gone(model, error) from None
-        text = self._published(model, tree) if commit == model.commit else f"the Hub answers with commit {commit}"
         hint = "Find out who changed what before you trust either: the repository, or this lock file."
         return [LockDifference(what="published", message=text, hint=hint)] if text else []
 
-    async def _tree_here(self, model: LockedModel) -> Mapping[str, TreeEntry] | None:
+    async def _recorded(self, model: LockedModel) -> str | None:
+        """In what the cache's own record of the commit differs from the lock; None where there is no record."""
         layout = self._layout(model)
-        return await self._engine.in_thread(lambda: layout.read_tree(model.commit), "lock")
+
+        def work() -> str | None:
+            tree = layout.read_tree(model.commit)
+            return None if tree is None else _published(model, tree)
+
+        return await self._engine.in_thread(work, "lock")
+
+    async def _told_by_the_hub(self, model: LockedModel) -> str:
+        commit, tree = await self._engine.revisions.tree(_info(model, None), model.commit)
+        if commit != model.commit:
+            return f"the Hub answers with commit {commit}"
+        return await self._engine.in_thread(lambda: _published(model, tree), "lock")
 
     async def _is_here(self, model: LockedModel) -> bool:
         from ..downloads.locked import is_here
 
         return await self._engine.in_thread(lambda: is_here(self._layout(model), model.commit, _planned(model)), "lock")
-
-    def _published(self, model: LockedModel, tree: Mapping[str, TreeEntry]) -> str:
-        from ..downloads.locked import chosen_files, tell_difference
-
-        return tell_difference(tree, chosen_files(tree, model.allow_patterns, model.ignore_patterns), _planned(model))
 
     async def _gone(self, model: LockedModel, error: RevisionNotFoundError) -> DownloadError:
         """The error for a commit that the Hub does not have any more: with what it has instead."""
@@ -216,8 +223,6 @@ class Locking:
         """
         from ..hub.catalogue import inspect
 
-        if await self._is_here(model):
-            return None
         settings = self._engine.settings
 
         def ask() -> ModelInfo:
@@ -233,6 +238,8 @@ class Locking:
             )
 
         async with self._asking:
+            if await self._is_here(model):
+                return None
             try:
                 return await self._engine.in_thread(ask, "inspect")
             except RMMError:
@@ -296,6 +303,13 @@ class Locking:
         from ..downloads.layout import CacheLayout
 
         return CacheLayout(self._engine.settings.cache, model.repo_id)
+
+
+def _published(model: LockedModel, tree: Mapping[str, TreeEntry]) -> str:
+    """In what the published files of a commit differ from the locked ones; empty where they do not."""
+    from ..downloads.locked import chosen_files, tell_difference
+
+    return tell_difference(tree, chosen_files(tree, model.allow_patterns, model.ignore_patterns), _planned(model))
 
 
 def _planned(model: LockedModel) -> tuple[PlannedFile, ...]:
