@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from rmm_widgets.commands import adoption, catalogue, consent, disk, overview, residents, transfers
+from rmm_widgets.commands import adoption, catalogue, consent, disk, locking, overview, residents, transfers
 from rmm_widgets.commands.spec import Command
 from rmm_widgets.commands.table import LATER
 
@@ -36,6 +36,7 @@ def document() -> str:
         ("The catalogue", (*catalogue.COMMANDS, *adoption.COMMANDS)),
         ("The whole", overview.COMMANDS),
         ("Downloads and files", (*transfers.COMMANDS, *disk.COMMANDS)),
+        ("Lock files", locking.COMMANDS),
         ("Models in memory", residents.COMMANDS),
         ("Consent", consent.COMMANDS),
     )

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
         LoadCancelledError,
         LoadError,
         LoadTimeoutError,
+        LockFileError,
+        LockMismatchError,
         ManagerClosedError,
         MissingDependencyError,
         ModelAlreadyRegisteredError,
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
         DiffusionLMConfig,
         EmbeddingModelConfig,
     )
+    from .lock_records import LockDifference, SyncedModel, SyncReport
     from .manager import ModelManager
     from .notebook.widgets import DownloadProgress, HealthBadge, ModelManagerPanel, RegistryTable
     from .runtime.entry import ModelDescription
@@ -118,6 +121,9 @@ __all__ = [
     "LoadCancelledError",
     "LoadError",
     "LoadTimeoutError",
+    "LockDifference",
+    "LockFileError",
+    "LockMismatchError",
     "ManagerClosedError",
     "ManagerState",
     "MissingDependencyError",
@@ -153,6 +159,8 @@ __all__ = [
     "Statistics",
     "Story",
     "StoryLine",
+    "SyncReport",
+    "SyncedModel",
     "UnsafeModelError",
     "UnsupportedModelError",
     "UpdateOffer",
@@ -176,6 +184,7 @@ _ELSEWHERE = {
     "FileProgress": ".file_records",
     "Finding": ".safety_records",
     "ListedFile": ".file_records",
+    "LockDifference": ".lock_records",
     "HealthBadge": ".notebook.widgets",
     "Job": ".runtime.job",
     "ModelDescription": ".runtime.entry",
@@ -190,6 +199,8 @@ _ELSEWHERE = {
     "RegistryTable": ".notebook.widgets",
     "RepositoryUsage": ".disk_records",
     "SafetyReport": ".safety_records",
+    "SyncReport": ".lock_records",
+    "SyncedModel": ".lock_records",
     "VerifyReport": ".file_records",
     "get_manager": ".default_manager",
 }

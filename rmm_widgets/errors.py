@@ -7,6 +7,7 @@ notebook shows it without any code of ours.
 
 from __future__ import annotations
 
+from .lock_records import SyncReport
 from .memory_records import MemoryHolder
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "LoadCancelledError",
     "LoadError",
     "LoadTimeoutError",
+    "LockFileError",
+    "LockMismatchError",
     "ManagerClosedError",
     "MissingDependencyError",
     "ModelAlreadyRegisteredError",
@@ -110,6 +113,24 @@ class ManagerClosedError(RMMError):
 
 class RegistryError(RMMError):
     """The registry on disk cannot be read or written."""
+
+
+class LockFileError(RMMError):
+    """A lock file cannot be read or written, or is none; nothing was changed."""
+
+
+class LockMismatchError(RMMError):
+    """What is here is not what a lock file says.
+
+    Attributes:
+        report: How every model of the lock file compares, and what was done.
+    """
+
+    def __init__(
+        self, message: str, *, model_id: str | None = None, hint: str = "", report: SyncReport | None = None
+    ) -> None:
+        super().__init__(message, model_id=model_id, hint=hint)
+        self.report = report or SyncReport(path="")
 
 
 class DownloadError(RMMError):

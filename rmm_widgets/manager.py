@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import (
@@ -13,6 +12,7 @@ from .errors import (
 from .manager_catalogue import ManagerCatalogue
 from .manager_lifetime import check_callable
 from .manager_loading import ManagerLoading
+from .manager_locking import ManagerLocking
 from .manager_observers import ManagerObservers
 from .manager_reading import ManagerReading, check_model_type
 from .manager_safety import ManagerSafety
@@ -37,7 +37,7 @@ T = TypeVar("T")
 EventHandler = Callable[[ModelEvent], object]
 
 
-class ModelManager(ManagerLoading, ManagerSafety, ManagerCatalogue, ManagerObservers, ManagerReading):
+class ModelManager(ManagerLoading, ManagerLocking, ManagerSafety, ManagerCatalogue, ManagerObservers, ManagerReading):
     """Registers, downloads, loads, watches and unloads models.
 
     Thread-safe. Operations that take long return a `Job` at once; everything that can be read answers from
@@ -302,14 +302,6 @@ class ModelManager(ManagerLoading, ManagerSafety, ManagerCatalogue, ManagerObser
     def disconnect(self) -> Job[None]:
         """Leave the cluster; comes in a later version."""
         raise NotImplementedError("clusters come in a later version")
-
-    def freeze(self, path: str | Path = "rmm.lock") -> Path:
-        """Write a lock file; comes in a later version."""
-        raise NotImplementedError(f"lock files ({path}) come in a later version")
-
-    def sync(self, path: str | Path = "rmm.lock") -> Job[Any]:
-        """Do what a lock file says; comes in a later version."""
-        raise NotImplementedError(f"lock files ({path}) come in a later version")
 
     def __repr__(self) -> str:
         if self._closed:

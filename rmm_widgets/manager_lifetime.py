@@ -169,13 +169,13 @@ class ManagerLifetime(ManagerSettings):
         self._check_open()
         return self._loop.call(in_time)
 
-    def _run(self, coroutine: Any) -> Any:
+    def _run(self, coroutine: Any, *, cancel_on_interrupt: bool = False) -> Any:
         if self._closed:
             coroutine.close()
             self._check_open()
         work = self._engine.delivered(coroutine, self._engine.bus.current_listener())
         try:
-            return self._loop.run(work, cancel_on_interrupt=False)
+            return self._loop.run(work, cancel_on_interrupt=cancel_on_interrupt)
         except RegistryError:
             self._check_open()  # it was closed meanwhile
             raise

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 from ..disk_records import CachedModel, DiskUsage, PruneReport
 from ..errors import RMMError
 from ..file_records import VerifyReport
+from ..lock_records import SyncReport
 from ..types import HubModel, ModelInfo
 from .disk_views import prune_message, usage_table, verify_document
 from .find_views import cached_table, search_table
+from .lock_views import sync_table
 from .render import Document, Message, size
 from .views import progress_text
 
@@ -38,6 +40,8 @@ def job_document(job: Job[Any]) -> Document:
             return prune_message(result)
         if isinstance(result, DiskUsage):
             return usage_table(result)
+        if isinstance(result, SyncReport):
+            return sync_table(result)
         if job.kind == "search":
             return search_table(cast("list[HubModel]", result))
         if job.kind == "cached":

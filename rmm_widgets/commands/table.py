@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from . import adoption, catalogue, consent, disk, overview, residents, transfers
+from . import adoption, catalogue, consent, disk, locking, overview, residents, transfers
 from .spec import Command
 
 __all__ = ["LATER", "TABLE"]
@@ -19,6 +19,7 @@ TABLE: Mapping[str, Command] = MappingProxyType(
             overview.COMMANDS,
             transfers.COMMANDS,
             disk.COMMANDS,
+            locking.COMMANDS,
             residents.COMMANDS,
             consent.COMMANDS,
         )
@@ -30,8 +31,6 @@ TABLE: Mapping[str, Command] = MappingProxyType(
 LATER: Mapping[str, str] = MappingProxyType(
     {
         "connect": "Load with the default isolation for now.",
-        "freeze": "`%rmm info ID` shows the commit of a model on disk.",
-        "sync": "`%rmm add REPO@COMMIT` registers a model at an exact commit.",
     }
 )
 """Words that this version does not know as commands yet, and what helps until then."""

@@ -13,12 +13,14 @@ from weakref import WeakKeyDictionary
 
 from ..commands.disk_views import prune_message, usage_table, verify_document
 from ..commands.job_views import job_document, job_line
+from ..commands.lock_views import sync_table
 from ..commands.render import SHOWN_ROWS, Document, Message, to_text
 from ..commands.spec import JobListing, Listing
 from ..commands.views import info_table, model_message, statistics_table, story_table
 from ..disk_records import DiskUsage, PruneReport
 from ..errors import RMMError
 from ..file_records import VerifyReport
+from ..lock_records import SyncReport
 from ..runtime.entry import ModelDescription
 from ..story.records import Story
 from ..types import ModelInfo, Statistics
@@ -110,6 +112,7 @@ DOCUMENTS: Mapping[type, Callable[[Any], Document]] = {
     DiskUsage: usage_table,
     VerifyReport: verify_document,
     Story: story_table,
+    SyncReport: sync_table,
 }
 """How a notebook shows each type that commands give."""
 

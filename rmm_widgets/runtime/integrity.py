@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from .entry import Damage, Entry
 if TYPE_CHECKING:
     from ..downloads.cache import Snapshot
     from ..downloads.spec import FetchResult
-    from ..downloads.verified import VerifiedFiles
+    from ..downloads.verified import VerifiedFiles, VerifiedRecord
     from ..downloads.verify import Verification
     from .engine import Engine
 
@@ -155,6 +155,11 @@ class Integrity:
 
         layout, memory = CacheLayout(self._engine.settings.cache, repo_id), self._remembered()
         await self._engine.in_thread(lambda: memory.forget(layout.root.name, layout.snapshot(commit)), "verified")
+
+    async def remember(self, repository: str, records: Mapping[str, VerifiedRecord]) -> None:
+        """Remember files of a repository, given by its folder's name, that were just found right."""
+        memory = self._remembered()
+        await self._engine.in_thread(lambda: memory.update(repository, records), "verified")
 
     def _remembered(self) -> VerifiedFiles:
         from ..downloads.verified import VerifiedFiles

@@ -33,6 +33,7 @@ JobKind = Literal[
     "safety",
     "cached",
     "adopt",
+    "sync",
 ]
 
 

@@ -200,6 +200,45 @@ class Registrar:
         entry = self._engine.entries.get(info.model_id)
         return await self.register(keep_commit(entry, info) if entry else info, None, replace=False)
 
+    async def register_locked(self, info: ModelInfo, commit: str, config: Mapping[str, Any]) -> None:
+        """Register a model at exactly this commit and with these settings, or give them to a known one at rest.
+
+        Raises:
+            ModelAlreadyRegisteredError: It is loaded or at work.
+            RegistryError: It could not be written; nothing was changed.
+        """
+        async with self._lock:
+            entry = self._engine.entries.get(info.model_id)
+            if entry is None:
+                change = _new(info, None)
+                change.entry.commit, change.entry.config = commit, freeze(config)
+                await self._keep({info.model_id: change})
+                return
+            async with entry.configuring:
+                revoked = entry.allowed_commit if entry.allowed_commit != commit else None
+                await self._keep({info.model_id: self._lock_to(entry, info, commit, config)})
+        if revoked is not None:
+            self._engine.gate.announce(entry, "unsafe_revoked", revoked)
+
+    def _lock_to(self, entry: Entry, info: ModelInfo, commit: str, config: Mapping[str, Any]) -> _Registration:
+        state = self._engine.state(info.model_id)
+        if state.stage not in _UNTOUCHED or state.worker:
+            raise ModelAlreadyRegisteredError(
+                f"Model {info.model_id} is {state.stage.value}, so it is not changed now",
+                model_id=info.model_id,
+                hint="Unload it or cancel its download first.",
+            )
+        before = (entry.info, entry.commit, entry.config, entry.allowed_commit)
+        moves = entry.commit != commit or _files(entry.info) != _files(info)
+        entry.info, entry.commit, entry.config = info, commit, freeze(config)
+        if entry.allowed_commit != commit:
+            entry.allowed_commit = None
+
+        def undo() -> None:
+            entry.info, entry.commit, entry.config, entry.allowed_commit = before
+
+        return _Registration(entry, undo, is_another=moves)
+
     def _update(
         self, entry: Entry, info: ModelInfo, source: CustomSource | None, *, replace: bool
     ) -> _Registration | None:
@@ -492,6 +531,11 @@ class Registrar:
 def _new(info: ModelInfo, source: CustomSource | None) -> _Registration:
     entry = Entry(info, source=source, custom=source is not None, registered_at=datetime.now(UTC))
     return _Registration(entry, lambda: None, is_new=True)
+
+
+def _files(info: ModelInfo) -> tuple[object, ...]:
+    """Which files of its commit a model is to have."""
+    return info.allow_patterns, info.ignore_patterns
 
 
 def _kept(entry: Entry) -> tuple[object, ...]:

@@ -21,6 +21,7 @@ from ..types import ModelInfo, UpdateOffer
 from .entry import Entry
 
 if TYPE_CHECKING:
+    from ..downloads.plan import TreeEntry
     from ..downloads.spec import FetchResult
     from .engine import Engine
 
@@ -51,7 +52,7 @@ class Revisions:
         commit, info = entry.commit, entry.info
         if entry.custom or commit is None or names.is_commit(info.version):
             return None
-        newest = await self._newest(info)
+        newest = await self.newest(info)
         if newest == commit:
             return None
         return UpdateOffer(
@@ -101,7 +102,7 @@ class Revisions:
         if commit is None or entry.updating or info.version == commit:
             return error
         try:
-            newest = await self._newest(info)
+            newest = await self.newest(info)
         except DownloadError:
             return error
         if newest == commit:
@@ -151,13 +152,31 @@ class Revisions:
         except RevisionNotFoundError as error:
             raise await self.refused(entry, error) from None
 
-    async def _newest(self, info: ModelInfo) -> str:
-        """The commit that the model's branch or tag names now."""
+    async def newest(self, info: ModelInfo) -> str:
+        """The commit that the model's branch or tag names now.
+
+        Raises:
+            DownloadError: The Hub does not answer, or has no such repository or revision.
+        """
 
         def ask(where: Mapping[str, Any]) -> str:
             from ..hub.revisions import commit_of
 
             return commit_of(info.repo_id, info.version, **where)
+
+        return await self._ask_hub(info, ask)
+
+    async def tree(self, info: ModelInfo, revision: str | None) -> tuple[str, Mapping[str, TreeEntry]]:
+        """A revision's commit and all its files with sizes and hashes; one request.
+
+        Raises:
+            DownloadError: The Hub does not answer, or has no such repository or revision.
+        """
+
+        def ask(where: Mapping[str, Any]) -> tuple[str, Mapping[str, TreeEntry]]:
+            from ..hub.revisions import tree_of
+
+            return tree_of(info.repo_id, revision, **where)
 
         return await self._ask_hub(info, ask)
 

@@ -79,7 +79,7 @@ def test_json_and_help_are_flags_of_every_listing_command() -> None:
         ("search x --type poem", "invalid choice: 'poem'", "Usage: %rmm search"),
         ("load x --as", "expected one argument", "Usage: %rmm load"),
         ("load 'x", "no closing quotation", "Close the quote"),
-        ("sync x", "sync comes in a later version", "%rmm add REPO@COMMIT"),
+        ("sync x --chek", "sync has no option '--chek'", "Did you mean --check"),
         ("connect ray://head", "connect comes in a later version", ""),
     ],
 )

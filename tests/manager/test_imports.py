@@ -13,7 +13,17 @@ import rmm_widgets
 PACKAGE = Path(rmm_widgets.__file__).parent
 
 LAYERS: list[set[str]] = [
-    {"errors", "names", "types", "disk_records", "file_records", "memory_records", "quantities", "safety_records"},
+    {
+        "errors",
+        "names",
+        "types",
+        "disk_records",
+        "file_records",
+        "lock_records",
+        "memory_records",
+        "quantities",
+        "safety_records",
+    },
     {"lifecycle", "base_model"},
     {"registry"},
     {"downloads"},
@@ -25,7 +35,7 @@ LAYERS: list[set[str]] = [
     {"story"},
     {"manager_reading", "manager_settings"},
     {"manager_lifetime"},
-    {"manager_files", "manager_safety", "manager_catalogue", "manager_observers"},
+    {"manager_files", "manager_locking", "manager_safety", "manager_catalogue", "manager_observers"},
     {"manager_downloads"},
     {"manager_loading"},
     {"manager"},

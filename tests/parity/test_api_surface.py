@@ -329,8 +329,6 @@ def test_calling_with_wrong_arguments_is_the_models_error(populated: ModelManage
 LATER: list[Ask] = [
     lambda m: m.connect("ray://somewhere"),
     lambda m: m.disconnect(),
-    lambda m: m.freeze(),
-    lambda m: m.sync(),
     lambda m: m.load_model("hub", isolation="ray"),
     lambda m: setattr(m, "isolation", "ray"),
 ]
