@@ -246,6 +246,8 @@ class Engine:
                 for effect in effects:
                     self.touch(effect.model_id)
                     self._carry_out(effect)
+            for model_id in tuple(self._dirty):
+                self._forget_health(model_id)
         finally:
             self._settling = False
         if self._dirty:
@@ -253,6 +255,12 @@ class Engine:
         ends, self._ends = self._ends, []
         for end in ends:
             end()
+
+    def _forget_health(self, model_id: str) -> None:
+        """What left its error without being loaded, as where its files went, is not unhealthy any more."""
+        entry, state = self.entries.get(model_id), self.machine.models.get(model_id)
+        if entry is not None and state is not None and not state.worker and state.stage is not Stage.ERROR:
+            self.set_health(entry, ModelHealth.UNKNOWN, told="it is not in memory any more")
 
     def _redraw(self) -> None:
         machine, shown, failed = self.machine, self.picture.models, self.picture.failed_downloads

@@ -98,20 +98,23 @@ class Integrity:
                 hint="Unload it, then download it again: only these files are fetched.",
             )
 
-    async def check_before_load(self, entry: Entry) -> None:
+    async def check_before_load(self, entry: Entry) -> Path | None:
         """Read those files of a model that were not read since they came or changed.
+
+        Returns:
+            Their folder, None where they have gone.
 
         Raises:
             IntegrityError: Some are damaged; they were put aside.
         """
         found = await self._engine.in_thread(lambda: self._engine.disk.find(entry), "disk")
-        if found is None:
-            return  # it goes at this moment; the loader will say so
-        result = await self._read(found, skip_known=True)
-        if result.corrupt or result.missing:
-            await self._withdraw(entry, found, result)
-        if entry.damage is not None:
+        if found is not None:
+            result = await self._read(found, skip_known=True)
+            if result.corrupt or result.missing:
+                await self._withdraw(entry, found, result)
+        if entry.damage is not None:  # also what a verification has found meanwhile
             raise entry.damage.error
+        return None if found is None else found.path
 
     def unloaded(self, entry: Entry) -> None:
         """A model left the memory: what was found damaged meanwhile counts now."""

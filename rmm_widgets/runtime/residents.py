@@ -268,10 +268,10 @@ class Residents:
         await self._engine.disk.look(entry)
         if entry.damage is not None:
             raise entry.damage.error
-        if entry.snapshot is None:
+        folder = await self._engine.integrity.check_before_load(entry) if entry.snapshot is not None else None
+        if folder is None:
             raise _files_gone(entry)
-        await self._engine.integrity.check_before_load(entry)
-        return Path(entry.snapshot)
+        return folder
 
     def check_isolation(self, entry: Entry, isolation: Isolation | None) -> None:
         """Refuse to place a custom model where it cannot live.

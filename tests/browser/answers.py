@@ -83,25 +83,23 @@ def details(model_id: str) -> Any:
 
 def found() -> Any:
     """What a search of the Hub found: something that fits, and something that does not."""
-    shared = {
-        "type": ModelType.EMBEDDING_MODEL,
-        "downloads": 1000,
-        "likes": 10,
-        "licence": "mit",
-        "safety": "safetensors",
-    }
-    results = [
-        SearchResult(
-            repo="demo/small", size=90_000_000, gated=False, need=110_000_000, fits="yes", registered="", **shared
-        ),
-        SearchResult(
-            repo="demo/big", size=90_000_000_000, gated=True, need=99_000_000_000, fits="no", registered="", **shared
-        ),
-        SearchResult(
-            repo="demo/there", size=None, gated=False, need=None, fits="unknown", registered="there", **shared
-        ),
-    ]
-    return msgspec.to_builtins(results)
+    small = SearchResult(
+        repo="demo/small",
+        type=ModelType.EMBEDDING_MODEL,
+        size=90_000_000,
+        downloads=1000,
+        likes=10,
+        licence="mit",
+        safety="safetensors",
+        gated=False,
+        need=110_000_000,
+        fits="yes",
+        registered="",
+    )
+    replace = msgspec.structs.replace
+    big = replace(small, repo="demo/big", size=90_000_000_000, gated=True, need=99_000_000_000, fits="no")
+    there = replace(small, repo="demo/there", size=None, need=None, fits="unknown", registered="there")
+    return msgspec.to_builtins([small, big, there])
 
 
 def usage() -> Any:

@@ -72,6 +72,7 @@ document.write(text);
 document.writeln(text);
 eval(text);
 new Function("argument", text);
+setTimeout("work()", 10);
 """
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,9 +134,11 @@ def test_L2_random_schedule(manager: ModelManager, numbers: random.Random, caplo
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-def test_L2_random_schedules_for_long(make_manager: Callable[..., ModelManager], numbers: random.Random) -> None:
-    for _ in range(30):
-        with make_manager() as manager:
+def test_L2_random_schedules_for_long(
+    make_manager: Callable[..., ModelManager], numbers: random.Random, tmp_path: Path
+) -> None:
+    for round_ in range(30):
+        with make_manager(data_dir=tmp_path / str(round_)) as manager:
             check_for(manager, 10.0, numbers.randrange(2**32))
 
 

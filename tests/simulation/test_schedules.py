@@ -74,6 +74,7 @@ def test_L2_a_few_schedules(models: Path) -> None:
         *(489, 660, 100582),  # a configuration or pin of ours was lost: the registry was being read when it came
         973291557188,  # what was deleted while the registry was read came back
         973291510543,  # a limit rose and fell between two checks: a false alarm
+        328121780706,
         963703807768,  # a worker died while it was told a configuration: taken back, it was still shown
     ],
 )

@@ -24,13 +24,7 @@ export function LongList({ rows, matters, children }: ListProps) {
     <>
       {ordered.slice(0, most.value).map(children)}
       <li>
-        <MoreButton
-          noun="models"
-          left={rows.length - most.value}
-          onMore={() => {
-            most.value += PORTION;
-          }}
-        />
+        <MoreButton noun="models" total={rows.length} most={most} portion={PORTION} />
       </li>
     </>
   );

@@ -2,7 +2,10 @@
 import type { PackedRows } from "../protocol/schema";
 import { cutText, withCutTexts } from "./cut-text";
 
-/** The rows in a text, their texts bounded; none where it is no such text. What else they hold is for the reader of rows to check. */
+/**
+ * The rows in a text, their texts bounded; none where it is no such text. What else they hold is for the reader of rows
+ * to check.
+ */
 export function unpackRows(text: string): unknown[] {
   let packed: Partial<PackedRows> | null;
   try {

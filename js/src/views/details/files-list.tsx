@@ -56,15 +56,7 @@ export function FilesList({ state, feed }: { state: ViewState; feed: DetailsFeed
           </tbody>
         </table>
       )}
-      {files.length > most.value && (
-        <MoreButton
-          noun="files"
-          left={files.length - most.value}
-          onMore={() => {
-            most.value += PORTION;
-          }}
-        />
-      )}
+      {files.length > most.value && <MoreButton noun="files" total={files.length} most={most} portion={PORTION} />}
     </div>
   );
 }
