@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from .comm_targets import offer
 from .manager import ModelManager
 
 __all__ = ["get_manager", "use_for_default"]
@@ -23,6 +24,8 @@ def get_manager() -> ModelManager:
             _default = ModelManager(parent=shell, **_default_settings)
             if shell is not None:
                 _offer_settings(shell, _default)
+                if hasattr(shell, "kernel"):
+                    offer()
         return _default
 
 

@@ -185,6 +185,26 @@ class StateUpdate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     summary: Summary | None = None
 
 
+class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The last that the kernel pushes to a side panel: it has let go of it."""
+
+    type: Literal["ended"]
+    reason: Literal["closed", "failed", "forgotten", "version"]
+    """The manager was closed; the panel could not be served, as `error` says; nothing was heard of it for long; it
+    speaks another version of the protocol."""
+    error: CommandError | None = None
+
+
+class Greeting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a side panel says with each comm that it opens. Other versions may say more, or less."""
+
+    client: str = ""
+    """The same for both of its comms."""
+    version: str = ""
+    protocol: int = 0
+    """0 where it does not say."""
+
+
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `hello` and `ping`: who is there."""
 

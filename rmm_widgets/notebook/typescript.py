@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from .. import __version__
 from ..types import DownloadPhase, Fits, ModelHealth, ModelStatus, ModelType
 from . import protocol
 
@@ -45,6 +46,8 @@ _RECORDS: tuple[type[msgspec.Struct], ...] = (
     protocol.CommandError,
     protocol.Reply,
     protocol.StateUpdate,
+    protocol.Ended,
+    protocol.Greeting,
     protocol.Hello,
     protocol.SearchResult,
     protocol.LogEntry,
@@ -82,6 +85,7 @@ def generate() -> str:
 
 def _constants() -> Iterator[str]:
     yield (
+        f'export const PACKAGE_VERSION = "{__version__}";\n'
         f"export const PROTOCOL_VERSION = {protocol.PROTOCOL_VERSION};\n"
         f'export const COMMAND_KIND = "{protocol.COMMAND_KIND}";\n'
         f'export const REPLY_KIND = "{protocol.REPLY_KIND}";\n'

@@ -38,7 +38,7 @@ LAYERS: list[set[str]] = [
     {"manager_files", "manager_locking", "manager_safety", "manager_catalogue", "manager_observers"},
     {"manager_downloads"},
     {"manager_loading"},
-    {"manager"},
+    {"manager", "comm_targets"},
     {"default_manager"},
     {"commands"},
     {"notebook", "terminal"},

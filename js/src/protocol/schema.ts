@@ -1,5 +1,6 @@
 // Generated from the Python records by `python -m rmm_widgets.notebook.protocol`. Do not edit.
 
+export const PACKAGE_VERSION = "0.1.0";
 export const PROTOCOL_VERSION = 2;
 export const COMMAND_KIND = "rmm/cmd";
 export const REPLY_KIND = "rmm/reply";
@@ -164,6 +165,23 @@ export interface StateUpdate {
   progress?: Record<string, Progress> | null;
   changes?: RowChanges | null;
   summary?: Summary | null;
+}
+
+/** The last that the kernel pushes to a side panel: it has let go of it. */
+export interface Ended {
+  type: "ended";
+  /** The manager was closed; the panel could not be served, as `error` says; nothing was heard of it for long; it speaks another version of the protocol. */
+  reason: "closed" | "failed" | "forgotten" | "version";
+  error?: CommandError | null;
+}
+
+/** What a side panel says with each comm that it opens. Other versions may say more, or less. */
+export interface Greeting {
+  /** The same for both of its comms. */
+  client?: string;
+  version?: string;
+  /** 0 where it does not say. */
+  protocol?: number;
 }
 
 /** The answer to `hello` and `ping`: who is there. */
