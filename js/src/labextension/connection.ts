@@ -2,42 +2,36 @@
  * The side panel's way to the manager of one kernel, in the shape that the views expect.
  *
  * Two comms, because a kernel may answer a front-end message on the thread that last published on that comm: `rmm.rpc`
- * carries commands and their replies only, so that a command never waits behind a running cell; `rmm.events` carries
- * the kernel's state and is never written to from here.
+ * carries commands and the answers given in their handler, so that a command never waits behind a running cell;
+ * `rmm.events` carries the kernel's state and later answers, and is never written to from here.
  */
-import type { Kernel, KernelMessage } from "@jupyterlab/services";
-import { PromiseDelegate, UUID } from "@lumino/coreutils";
-import type { IDisposable } from "@lumino/disposable";
-import { COMMAND_KIND, type Command, REPLY_KIND, type Reply, type StateUpdate } from "../protocol/schema";
+import type { Kernel } from "@jupyterlab/services";
+import { type JSONObject, PromiseDelegate, UUID } from "@lumino/coreutils";
+import { type ISignal, Signal } from "@lumino/signaling";
+import {
+  COMMAND_KIND,
+  type Command,
+  type Ended,
+  type Hello,
+  PACKAGE_VERSION,
+  REPLY_KIND,
+  type Reply,
+  type StateUpdate,
+} from "../protocol/schema";
 import type { EventCallback, ViewModel } from "../views/view-model";
+import { type ChannelOwner, CommChannel } from "./comm-channel";
+import { ConnectFailure } from "./connect-failure";
+import { greeting, readHello } from "./handshake";
+import { pause } from "./pause";
+import { endSubshell } from "./subshell";
 
 const RPC = "rmm.rpc";
 const EVENTS = "rmm.events";
-const SUBSHELL_PATIENCE = 2_000;
+/** Milliseconds after which a thread is ended although it has not said that it closed its comms. */
+const CLOSING = 1_000;
 
-const QUIET = { silent: true, store_history: false, allow_stdin: false, stop_on_error: false };
-const PROBE = {
-  ...QUIET,
-  code: "",
-  user_expressions: { rmm: "__import__('importlib.util').util.find_spec('rmm_widgets') is not None" },
-};
-const BOOT = { ...QUIET, code: '__import__("rmm_widgets.notebook.bridge", fromlist=["register"]).register()' };
-
-/** Why there is no connection. */
-export class ConnectionError extends Error {
-  readonly reason: "not-installed" | "failed" | "closed";
-
-  constructor(reason: ConnectionError["reason"], message: string) {
-    super(message);
-    this.reason = reason;
-  }
-}
-
-/** What comms have beyond `IComm` since JupyterLab 4.4. */
-type SubshellComm = Omit<Kernel.IComm, "commsOverSubshells"> & {
-  commsOverSubshells?: string;
-  readonly subshellStarted?: Promise<void>;
-};
+/** Why a connection ended by itself. `refused`: the kernel has no such comms. */
+export type Ending = Ended["reason"] | "refused" | "unanswered";
 
 /** What of the kernel's state there is so far, under the names of the widgets' traits. */
 interface State {
@@ -49,13 +43,18 @@ interface State {
   _model_ids: null;
 }
 
-export class Connection implements ViewModel, IDisposable {
-  readonly #rpc: SubshellComm;
-  readonly #events: SubshellComm;
-  readonly #kernel: Kernel.IKernelConnection;
+export class Connection implements ViewModel, ChannelOwner {
+  readonly kernel: Kernel.IKernelConnection;
+  /** Whether commands are handled while a cell runs. */
+  readonly besideCells: boolean;
+  readonly #subshell: string | null;
+  readonly #rpc: CommChannel;
+  readonly #events: CommChannel;
+  readonly #ended = new Signal<this, Ending>(this);
   readonly #callbacks = new Map<string, Set<EventCallback>>();
-  readonly #ready = new PromiseDelegate<void>();
   readonly #rid = UUID.uuid4();
+  readonly #hello = new PromiseDelegate<Hello>();
+  readonly #first = new PromiseDelegate<void>();
   readonly #state: State = {
     _rows: [],
     _rows_seq: 0,
@@ -65,53 +64,47 @@ export class Connection implements ViewModel, IDisposable {
     _model_ids: null,
   };
   #revision = -1;
-  #disposed = false;
+  #kernelVersion = PACKAGE_VERSION;
+  #live = true;
+
+  /** @param subshell the kernel's thread for it, which ends with it; null for the main one */
+  constructor(kernel: Kernel.IKernelConnection, subshell: string | null) {
+    this.kernel = kernel;
+    this.besideCells = subshell !== null;
+    this.#subshell = subshell;
+    this.#events = new CommChannel(kernel, EVENTS, this);
+    this.#rpc = new CommChannel(kernel, RPC, this);
+    // Nobody need be waiting for them.
+    this.#hello.promise.catch(() => undefined);
+    this.#first.promise.catch(() => undefined);
+  }
 
   /**
-   * Connects to the manager of a Python kernel; runs a few silent lines there.
+   * Opens the comms; resolves when the kernel has said who it is and how its models are.
    *
-   * @throws ConnectionError where rmm_widgets is missing or does not start
+   * @throws ConnectFailure where the kernel does not serve this panel
    */
-  static async open(kernel: Kernel.IKernelConnection): Promise<Connection> {
-    await requireInstalled(kernel);
-    const boot = await kernel.requestExecute(BOOT).done;
-    if (boot.content.status === "error") {
-      throw new ConnectionError("failed", `${boot.content.ename}: ${boot.content.evalue}`);
-    }
-    const connection = new Connection(kernel);
-    await connection.#start();
-    return connection;
-  }
-
-  private constructor(kernel: Kernel.IKernelConnection) {
-    this.#kernel = kernel;
-    this.#events = kernel.createComm(EVENTS);
-    // It never sends, so it needs no thread of its own in the kernel.
-    this.#events.commsOverSubshells = "disabled";
-    this.#events.onMsg = this.#onEvent;
-    this.#events.onClose = this.#onClose;
-    this.#rpc = kernel.createComm(RPC);
-    this.#rpc.onMsg = this.#onReply;
-    this.#rpc.onClose = this.#onClose;
-  }
-
-  async #start(): Promise<void> {
-    await subshell(this.#kernel, this.#rpc);
-    // A page that goes away tells the kernel, or each reload would leave a thread and two comms there.
-    window.addEventListener("pagehide", this.#onPageHide);
-    const client = { client: this.#kernel.clientId };
-    this.#events.open(client);
-    this.#rpc.open(client);
+  async open(): Promise<void> {
+    const hello = greeting(UUID.uuid4()) as unknown as JSONObject;
+    this.#events.open(hello, this.#subshell);
+    this.#rpc.open(hello, this.#subshell);
     this.send({ kind: COMMAND_KIND, rid: this.#rid, name: "hello", args: {} } satisfies Command);
-    await this.#ready.promise;
+    this.#kernelVersion = (await this.#hello.promise).version;
+    await this.#first.promise;
+  }
+
+  /** The version of the package in the kernel, once it has said so. */
+  get kernelVersion(): string {
+    return this.#kernelVersion;
+  }
+
+  /** Emits once where it ends without having been closed from here. */
+  get ended(): ISignal<this, Ending> {
+    return this.#ended;
   }
 
   get comm_live(): boolean {
-    return !this.#disposed;
-  }
-
-  get kernel(): Kernel.IKernelConnection {
-    return this.#kernel;
+    return this.#live;
   }
 
   get(name: string): unknown {
@@ -128,41 +121,84 @@ export class Connection implements ViewModel, IDisposable {
   }
 
   send(content: unknown): void {
-    if (this.#disposed || this.#kernel.isDisposed) {
+    if (!this.#live) {
+      throw new Error("The connection is closed.");
+    }
+    this.#rpc.send(content as JSONObject, this.#subshell);
+  }
+
+  renew(): void {
+    this.#end("unanswered");
+  }
+
+  /**
+   * Closes the comms in the kernel, and their thread.
+   *
+   * @param leaving nothing of this page runs any more: all is sent at once, and each comm takes another way, so that at
+   * least one arrives, which is enough for the kernel
+   */
+  close(leaving = false): void {
+    if (!this.#live) {
       return;
     }
-    this.#rpc.send(content as Parameters<Kernel.IComm["send"]>[0]);
-  }
-
-  get isDisposed(): boolean {
-    return this.#disposed;
-  }
-
-  dispose(): void {
-    if (this.#disposed) {
+    this.#letGo();
+    const closed = [this.#rpc.close(this.#subshell), this.#events.close(leaving ? null : this.#subshell)];
+    const subshell = this.#subshell;
+    if (subshell === null) {
       return;
     }
-    this.#disposed = true;
-    window.removeEventListener("pagehide", this.#onPageHide);
-    this.#ready.reject(new ConnectionError("closed", "The connection was closed."));
-    // Nobody need be waiting any more.
-    this.#ready.promise.catch(() => undefined);
-    for (const comm of [this.#rpc, this.#events]) {
-      closeQuietly(comm);
+    if (leaving) {
+      endSubshell(this.kernel, subshell);
+    } else {
+      void Promise.race([Promise.all(closed), pause(CLOSING, new AbortController().signal)]).then(() =>
+        endSubshell(this.kernel, subshell),
+      );
     }
-    this.#emit("comm_live_update");
-    this.#callbacks.clear();
   }
 
-  readonly #onPageHide = (): void => this.dispose();
+  /** Forgets a kernel that is gone: nothing is sent. */
+  abandon(): void {
+    if (!this.#live) {
+      return;
+    }
+    this.#letGo();
+    this.#rpc.abandon();
+    this.#events.abandon();
+  }
 
-  readonly #onClose = (): void => this.dispose();
+  onMessage(data: unknown): void {
+    const message = data as Partial<StateUpdate | Ended | Reply> | null | undefined;
+    if (!message) {
+      return;
+    }
+    if ("kind" in message && message.kind === REPLY_KIND) {
+      this.#takeReply(message as Reply);
+    } else if ("type" in message && message.type === "state") {
+      this.#takeState(message as StateUpdate);
+    } else if ("type" in message && message.type === "ended") {
+      this.#takeEnd(message as Ended);
+    }
+  }
 
-  readonly #onEvent = (message: KernelMessage.ICommMsgMsg): void => {
-    const update = message.content.data as unknown as StateUpdate;
+  onClosed(): void {
+    this.#end("refused");
+  }
+
+  #takeReply(reply: Reply): void {
+    if (reply.rid === this.#rid) {
+      try {
+        this.#hello.resolve(readHello(reply.value));
+      } catch (error) {
+        this.#hello.reject(error);
+      }
+    }
+    this.#emit("msg:custom", reply);
+  }
+
+  #takeState(update: StateUpdate): void {
     // Pushes come from several threads; an older one must not overwrite a newer one. Row changes it brings are
     // numbered: whoever has missed some asks for all rows.
-    if (update.type !== "state" || update.revision < this.#revision) {
+    if (update.revision < this.#revision) {
       return;
     }
     this.#revision = update.revision;
@@ -175,15 +211,38 @@ export class Connection implements ViewModel, IDisposable {
     for (const part of parts) {
       this.#emit(`change:_${part}`);
     }
-  };
+    this.#first.resolve();
+  }
 
-  readonly #onReply = (message: KernelMessage.ICommMsgMsg): void => {
-    const reply = message.content.data as unknown as Reply;
-    if (reply.kind === REPLY_KIND && reply.rid === this.#rid) {
-      this.#ready.resolve();
+  #takeEnd({ reason, error }: Ended): void {
+    if (reason === "version") {
+      return; // The answer to `hello` tells which.
     }
-    this.#emit("msg:custom", reply);
-  };
+    if (reason === "failed") {
+      this.#first.reject(
+        new ConnectFailure({ kind: "failed", message: error?.message ?? "", hint: error?.hint ?? "" }),
+      );
+    }
+    this.#end(reason);
+  }
+
+  /** It is over, though nobody here wanted that. */
+  #end(ending: Ending): void {
+    if (!this.#live) {
+      return;
+    }
+    this.close();
+    this.#ended.emit(ending);
+  }
+
+  #letGo(): void {
+    this.#live = false;
+    const over = new Error("The connection was closed.");
+    this.#hello.reject(over);
+    this.#first.reject(over);
+    this.#emit("comm_live_update");
+    this.#callbacks.clear();
+  }
 
   #emit(event: string, ...args: unknown[]): void {
     for (const callback of [...(this.#callbacks.get(event) ?? [])]) {
@@ -192,30 +251,7 @@ export class Connection implements ViewModel, IDisposable {
   }
 }
 
-async function requireInstalled(kernel: Kernel.IKernelConnection): Promise<void> {
-  const { content } = await kernel.requestExecute(PROBE).done;
-  const answer = content.status === "ok" ? content.user_expressions?.rmm : undefined;
-  const data = (answer as { data?: Record<string, string> } | undefined)?.data;
-  if (data?.["text/plain"] !== "True") {
-    throw new ConnectionError("not-installed", "rmm_widgets is not installed in this kernel");
-  }
-}
-
-/** Waits for the thread that a kernel gives to a comm; an open sent before would go to the main one. */
-async function subshell(kernel: Kernel.IKernelConnection, comm: SubshellComm): Promise<void> {
-  if (!kernel.supportsSubshells || !comm.subshellStarted) {
-    return;
-  }
-  const late = new Promise<void>((resolve) => setTimeout(resolve, SUBSHELL_PATIENCE));
-  await Promise.race([comm.subshellStarted.catch(() => undefined), late]);
-}
-
-function closeQuietly(comm: SubshellComm): void {
-  try {
-    if (!comm.isDisposed) {
-      comm.close();
-    }
-  } catch {
-    // The kernel is gone, and the comm with it.
-  }
+/** Whether panel and kernel have the same version of the package; others may work together all the same. */
+export function isSameVersion(connection: Connection): boolean {
+  return connection.kernelVersion === PACKAGE_VERSION;
 }

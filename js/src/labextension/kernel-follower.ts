@@ -1,31 +1,50 @@
 /** Follows the notebook or console the user works in, and the life of its kernel. */
+import type { JupyterFrontEnd } from "@jupyterlab/application";
 import type { ISessionContext } from "@jupyterlab/apputils";
 import type { IConsoleTracker } from "@jupyterlab/console";
 import type { INotebookTracker } from "@jupyterlab/notebook";
 import type { Kernel } from "@jupyterlab/services";
 import { type ISignal, Signal } from "@lumino/signaling";
+import type { Title, Widget } from "@lumino/widgets";
 
-/** A document with a kernel of its own. */
-export interface Target {
-  readonly name: string;
-  readonly sessionContext: ISessionContext;
-}
+/** A document with a kernel of its own, as its trackers hold it. */
+export type Target = Widget & { readonly sessionContext: ISessionContext };
 
-const GONE: ReadonlySet<Kernel.Status> = new Set(["restarting", "autorestarting", "terminating", "dead"]);
+/** Documents of one kind. */
+type Tracker = Pick<INotebookTracker | IConsoleTracker, "currentWidget" | "currentChanged" | "has">;
+
+/** `starting`: there is no kernel yet, but there will be. */
+export type KernelLife = "none" | "starting" | "alive" | "restarting" | "ended";
+
+const LIVES: Readonly<Partial<Record<Kernel.Status, KernelLife>>> = {
+  restarting: "restarting",
+  autorestarting: "restarting",
+  terminating: "ended",
+  dead: "ended",
+};
 
 export class KernelFollower {
-  readonly #notebooks: INotebookTracker;
-  readonly #consoles: IConsoleTracker | null;
+  readonly #trackers: readonly Tracker[];
+  readonly #shell: JupyterFrontEnd.IShell;
   readonly #changed = new Signal<this, void>(this);
+  readonly #renamed = new Signal<this, void>(this);
   #target: Target | null = null;
-  #restarting = false;
+  #life: KernelLife = "none";
 
-  constructor(notebooks: INotebookTracker, consoles: IConsoleTracker | null) {
-    this.#notebooks = notebooks;
-    this.#consoles = consoles;
-    notebooks.currentChanged.connect(this.#onNotebook);
-    consoles?.currentChanged.connect(this.#onConsole);
-    this.#onNotebook();
+  /** @param shell tells which document is in front */
+  constructor(
+    shell: JupyterFrontEnd.IShell,
+    notebooks: Pick<INotebookTracker, keyof Tracker> | null,
+    consoles: Pick<IConsoleTracker, keyof Tracker> | null,
+  ) {
+    this.#shell = shell;
+    this.#trackers = [notebooks, consoles].filter((tracker) => tracker !== null);
+    for (const tracker of this.#trackers) {
+      tracker.currentChanged.connect(this.#onDocument);
+    }
+    // A tracker says nothing when the user comes back to its document from one of another kind.
+    shell.currentChanged?.connect(this.#onDocument);
+    this.#onDocument();
   }
 
   /** The document used last; another panel or a text file in front does not change it. */
@@ -33,13 +52,17 @@ export class KernelFollower {
     return this.#target;
   }
 
-  /** The kernel of the target, null where it has none that could answer. */
-  get kernel(): Kernel.IKernelConnection | null {
-    return this.#restarting ? null : (this.#target?.sessionContext.session?.kernel ?? null);
+  get name(): string {
+    return this.#target?.title.label ?? "";
   }
 
-  get restarting(): boolean {
-    return this.#restarting;
+  get life(): KernelLife {
+    return this.#life;
+  }
+
+  /** The kernel of the target, null where it has none that could answer. */
+  get kernel(): Kernel.IKernelConnection | null {
+    return this.#life === "alive" ? (this.#target?.sessionContext.session?.kernel ?? null) : null;
   }
 
   /** Emits on another document, another kernel, the end of a kernel and its return. */
@@ -47,49 +70,89 @@ export class KernelFollower {
     return this.#changed;
   }
 
-  readonly #onNotebook = (): void => {
-    const notebook = this.#notebooks.currentWidget;
-    if (notebook) {
-      this.#follow({ name: notebook.context.path, sessionContext: notebook.sessionContext });
-    } else {
-      this.#onConsole();
+  /** Emits where only the name of the document changed. */
+  get renamed(): ISignal<this, void> {
+    return this.#renamed;
+  }
+
+  readonly #onDocument = (): void => {
+    const target = this.#pick();
+    if (target !== this.#target) {
+      this.#follow(target);
     }
   };
 
-  readonly #onConsole = (): void => {
-    const console = this.#consoles?.currentWidget;
-    if (console) {
-      this.#follow({ name: console.sessionContext.name, sessionContext: console.sessionContext });
-    } else if (!this.#notebooks.currentWidget) {
-      this.#follow(null);
+  #pick(): Target | null {
+    const front = this.#shell.currentWidget;
+    if (front && this.#trackers.some((tracker) => tracker.has(front))) {
+      return front as Target;
     }
-  };
+    if (this.#target && !this.#target.isDisposed) {
+      return this.#target;
+    }
+    const [used = null] = this.#trackers.map((tracker) => tracker.currentWidget).filter((widget) => widget !== null);
+    return used;
+  }
 
   #follow(target: Target | null): void {
-    if (target?.sessionContext === this.#target?.sessionContext) {
-      return;
+    if (this.#target) {
+      this.#target.disposed.disconnect(this.#onDocument);
+      this.#target.title.changed.disconnect(this.#onTitle);
+      this.#target.sessionContext.kernelChanged.disconnect(this.#onKernel);
+      this.#target.sessionContext.statusChanged.disconnect(this.#onStatus);
     }
-    this.#target?.sessionContext.kernelChanged.disconnect(this.#onKernel);
-    this.#target?.sessionContext.statusChanged.disconnect(this.#onStatus);
     this.#target = target;
-    this.#restarting = false;
-    target?.sessionContext.kernelChanged.connect(this.#onKernel);
-    target?.sessionContext.statusChanged.connect(this.#onStatus);
+    if (target) {
+      target.disposed.connect(this.#onDocument);
+      target.title.changed.connect(this.#onTitle);
+      target.sessionContext.kernelChanged.connect(this.#onKernel);
+      target.sessionContext.statusChanged.connect(this.#onStatus);
+      void this.#awaitKernel(target);
+    }
+    this.#life = this.#lifeNow();
     this.#changed.emit();
   }
 
+  /** A document that is opened starts its kernel, or asks the user which; until then there is none. */
+  async #awaitKernel(target: Target): Promise<void> {
+    await target.sessionContext.ready;
+    if (target === this.#target) {
+      this.#become(this.#lifeNow());
+    }
+  }
+
+  #lifeNow(): KernelLife {
+    const context = this.#target?.sessionContext;
+    if (!context) {
+      return "none";
+    }
+    const kernel = context.session?.kernel;
+    if (!kernel) {
+      return context.isReady ? "none" : "starting";
+    }
+    return LIVES[kernel.status] ?? "alive";
+  }
+
+  #become(life: KernelLife): void {
+    if (life !== this.#life) {
+      this.#life = life;
+      this.#changed.emit();
+    }
+  }
+
+  readonly #onTitle = (_: Title<Widget>): void => this.#renamed.emit();
+
   readonly #onKernel = (): void => {
-    this.#restarting = false;
+    this.#life = this.#lifeNow();
     this.#changed.emit();
   };
 
   readonly #onStatus = (_: ISessionContext, status: Kernel.Status): void => {
-    if (GONE.has(status)) {
-      this.#restarting = true;
-      this.#changed.emit();
-    } else if (this.#restarting && status === "idle") {
-      this.#restarting = false;
-      this.#changed.emit();
+    const life = LIVES[status];
+    if (life) {
+      this.#become(life);
+    } else if (this.#life !== "alive" && (status === "idle" || status === "busy")) {
+      this.#become(this.#lifeNow());
     }
   };
 }

@@ -1,0 +1,227 @@
+/**
+ * Keeps the connection to the kernel that the user works with, for whoever looks at it.
+ *
+ * Lazy: where nobody looks there is no probe and no comm. A connection that nobody has looked at for a while is closed.
+ */
+import type { Kernel } from "@jupyterlab/services";
+import { DisposableDelegate, type IDisposable } from "@lumino/disposable";
+import { effect, type ReadonlySignal, signal } from "@preact/signals";
+import { connect } from "./connect";
+import { type Failure, failureOf } from "./connect-failure";
+import type { Connection, Ending } from "./connection";
+import type { KernelFollower } from "./kernel-follower";
+
+export type LinkState =
+  /** Nobody looks. */
+  | { readonly kind: "resting" }
+  | { readonly kind: "no-document" }
+  | { readonly kind: "no-kernel" }
+  | { readonly kind: "starting" }
+  | { readonly kind: "restarting" }
+  | { readonly kind: "ended" }
+  /** The user decides; `because` the setting says so, or since the manager was closed. */
+  | { readonly kind: "offer"; readonly because: "asked" | "closed" }
+  | { readonly kind: "connecting" }
+  /** A cell keeps the kernel from answering. */
+  | { readonly kind: "waiting" }
+  | { readonly kind: "connected"; readonly connection: Connection }
+  | Failure;
+
+/** Milliseconds for which a connection is kept that nobody looks at: the user may be back in a moment. */
+const LINGER = 30_000;
+const GONE: ReadonlySet<Kernel.Status> = new Set(["restarting", "autorestarting", "terminating", "dead"]);
+
+export class KernelLink implements IDisposable {
+  readonly state: ReadonlySignal<LinkState>;
+  /** The name of the document whose kernel it is about. */
+  readonly name: ReadonlySignal<string>;
+  readonly #state = signal<LinkState>({ kind: "resting" });
+  readonly #name = signal("");
+  readonly #follower: KernelFollower;
+  readonly #auto: ReadonlySignal<boolean | null>;
+  readonly #linger: number;
+  readonly #stopSettings: () => void;
+  /** Kernels that the user connected to by hand; that holds for their restarts. */
+  readonly #wanted = new Set<string>();
+  #lookers = 0;
+  #disposed = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #connection: Connection | null = null;
+  /** Ends with every change of what is shown: an answer that comes late must not paint over it. */
+  #attempt = new AbortController();
+
+  /**
+   * @param auto whether looking is enough to connect; null until that is known
+   * @param linger milliseconds for which a connection outlives its last looker
+   */
+  constructor(follower: KernelFollower, auto: ReadonlySignal<boolean | null>, linger = LINGER) {
+    this.state = this.#state;
+    this.name = this.#name;
+    this.#follower = follower;
+    this.#auto = auto;
+    this.#linger = linger;
+    follower.changed.connect(this.#onKernel);
+    follower.renamed.connect(this.#onName);
+    window.addEventListener("pagehide", this.#onPageHide);
+    window.addEventListener("pageshow", this.#onPageShow);
+    this.#stopSettings = effect(() => {
+      if (this.#auto.value !== null && !this.#connection) {
+        this.#refresh();
+      }
+    });
+    this.#onName();
+  }
+
+  /** Says that somebody looks, until the result is disposed. */
+  look(): IDisposable {
+    this.#lookers += 1;
+    clearTimeout(this.#timer);
+    if (this.#lookers === 1 && !this.#connection) {
+      this.#refresh();
+    }
+    return new DisposableDelegate(() => {
+      this.#lookers -= 1;
+      if (this.#lookers === 0) {
+        this.#timer = setTimeout(() => this.#rest(), this.#linger);
+      }
+    });
+  }
+
+  /** Connects because the user says so, or tries again. */
+  connect(): void {
+    const kernel = this.#follower.kernel;
+    if (kernel) {
+      this.#wanted.add(kernel.id);
+    }
+    this.#letGo();
+    this.#refresh();
+  }
+
+  get isDisposed(): boolean {
+    return this.#disposed;
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    this.#follower.changed.disconnect(this.#onKernel);
+    this.#follower.renamed.disconnect(this.#onName);
+    window.removeEventListener("pagehide", this.#onPageHide);
+    window.removeEventListener("pageshow", this.#onPageShow);
+    clearTimeout(this.#timer);
+    this.#stopSettings();
+    this.#rest();
+  }
+
+  readonly #onName = (): void => {
+    this.#name.value = this.#follower.name;
+  };
+
+  readonly #onKernel = (): void => {
+    this.#onName();
+    this.#letGo();
+    this.#refresh();
+  };
+
+  // A page that goes away tells the kernel, or each reload would leave a thread and two comms there.
+  readonly #onPageHide = (): void => {
+    this.#letGo(true);
+    this.#state.value = { kind: "resting" };
+  };
+
+  readonly #onPageShow = ({ persisted }: PageTransitionEvent): void => {
+    if (persisted) {
+      this.#refresh();
+    }
+  };
+
+  /** Shows where things stand, and connects where that is wanted. */
+  #refresh(): void {
+    this.#attempt.abort();
+    const attempt = new AbortController();
+    this.#attempt = attempt;
+    const kernel = this.#follower.kernel;
+    if (this.#lookers === 0) {
+      this.#state.value = { kind: "resting" };
+    } else if (!kernel) {
+      this.#state.value = { kind: this.#withoutKernel() };
+    } else if (this.#auto.peek() === null) {
+      this.#state.value = { kind: "connecting" };
+    } else if (!this.#auto.peek() && !this.#wanted.has(kernel.id)) {
+      this.#state.value = { kind: "offer", because: "asked" };
+    } else {
+      void this.#connect(kernel, attempt.signal);
+    }
+  }
+
+  #withoutKernel() {
+    switch (this.#follower.life) {
+      case "restarting":
+      case "ended":
+      case "starting":
+        return this.#follower.life;
+      default:
+        return this.#follower.target ? "no-kernel" : "no-document";
+    }
+  }
+
+  async #connect(kernel: Kernel.IKernelConnection, until: AbortSignal): Promise<void> {
+    this.#state.value = { kind: "connecting" };
+    try {
+      const onBusy = () => {
+        this.#state.value = { kind: "waiting" };
+      };
+      const connection = await connect(kernel, onBusy, until);
+      if (until.aborted) {
+        connection.close();
+        return;
+      }
+      this.#take(connection);
+    } catch (error) {
+      if (!until.aborted) {
+        this.#state.value = failureOf(error);
+      }
+    }
+  }
+
+  #take(connection: Connection): void {
+    this.#connection = connection;
+    connection.ended.connect(this.#onEnded);
+    this.#state.value = { kind: "connected", connection };
+    if (!connection.comm_live) {
+      this.#onEnded(connection, "unanswered");
+    }
+  }
+
+  readonly #onEnded = (connection: Connection, ending: Ending): void => {
+    if (connection !== this.#connection) {
+      return;
+    }
+    this.#letGo();
+    if (ending === "closed") {
+      this.#state.value = { kind: "offer", because: "closed" };
+    } else {
+      this.#refresh();
+    }
+  };
+
+  /** Closes the connection, or ends the attempt to get one. */
+  #letGo(leaving = false): void {
+    this.#attempt.abort();
+    const connection = this.#connection;
+    this.#connection = null;
+    if (connection && isThere(connection.kernel)) {
+      connection.close(leaving);
+    } else {
+      connection?.abandon();
+    }
+  }
+
+  #rest(): void {
+    this.#letGo();
+    this.#state.value = { kind: "resting" };
+  }
+}
+
+function isThere({ isDisposed, status }: Kernel.IKernelConnection): boolean {
+  return !(isDisposed || GONE.has(status));
+}

@@ -1,0 +1,40 @@
+/** The plugin with the side panel and the command that opens it. */
+import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
+import { ICommandPalette } from "@jupyterlab/apputils";
+import { ITranslator, nullTranslator } from "@jupyterlab/translation";
+import { icon } from "./icon";
+import { ModelsPanel } from "./models-panel";
+import { IModelsLink } from "./tokens";
+
+namespace CommandIDs {
+  export const open = "rmm-widgets:open";
+}
+
+export const panelPlugin: JupyterFrontEndPlugin<void> = {
+  id: "rmm-widgets:panel",
+  description: "The side panel with the models of the current notebook or console.",
+  autoStart: true,
+  requires: [IModelsLink],
+  // Notebook 7 has no layout to restore.
+  optional: [ICommandPalette, ILayoutRestorer, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    link: IModelsLink,
+    palette: ICommandPalette | null,
+    restorer: ILayoutRestorer | null,
+    translator: ITranslator | null,
+  ) => {
+    const trans = (translator ?? nullTranslator).load("rmm_widgets");
+    const panel = new ModelsPanel(link, trans);
+    app.shell.add(panel, "right", { rank: 600, type: "Models" });
+    restorer?.add(panel, panel.id);
+    app.commands.addCommand(CommandIDs.open, {
+      label: trans.__("Show Models"),
+      caption: trans.__("Show the models of the current notebook or console"),
+      icon,
+      describedBy: { args: { type: "object", properties: {} } },
+      execute: () => app.shell.activateById(panel.id),
+    });
+    palette?.addItem({ command: CommandIDs.open, category: trans.__("Models") });
+  },
+};
