@@ -36,9 +36,10 @@ class LabPage:
         page.on("pageerror", lambda error: self.page_errors.append(str(error)))
         page.route(self._is_external, self._stop)
 
-    def load(self) -> None:
-        """Load JupyterLab, or load it again."""
-        self.page.goto(f"{self.server.url}/lab?reset", wait_until="commit")
+    def load(self, workspace: str = "") -> None:
+        """Load JupyterLab, or load it again; a second page beside another needs a workspace of its own."""
+        place = f"lab/workspaces/{workspace}" if workspace else "lab"
+        self.page.goto(f"{self.server.url}/{place}?reset", wait_until="commit")
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
@@ -75,6 +76,50 @@ class LabPage:
         notebook = Notebook(self, path)
         notebook.wait_for_kernel()
         return notebook
+
+    def open_console(self, *, path: str | None = None) -> str:
+        """Open a console: with a kernel of its own, or that of the notebook at `path`. Returns its id."""
+        known = set(self._consoles())
+        if path is None:
+            self.execute("console:create", {"kernelPreference": {"name": "python3"}, "activate": True})
+        else:
+            self.page.evaluate(
+                """async (path) => {
+                    const { shell, commands } = window.jupyterapp;
+                    const notebook = [...shell.widgets('main')].find((widget) => widget.context?.path === path);
+                    const { id } = notebook.sessionContext.session.kernel;
+                    await commands.execute('console:create', { kernelPreference: { id }, activate: true });
+                }""",
+                path,
+            )
+        self.page.wait_for_function(
+            "() => window.jupyterapp.shell.currentWidget?.console?.sessionContext.session?.kernel?.status === 'idle'"
+        )
+        (new,) = set(self._consoles()) - known
+        return new
+
+    def _consoles(self) -> list[str]:
+        return cast(
+            "list[str]",
+            self.page.evaluate(
+                "[...window.jupyterapp.shell.widgets('main')].filter((each) => each.console).map((each) => each.id)"
+            ),
+        )
+
+    def close_console(self, widget_id: str) -> None:
+        """Close a console and shut its kernel down."""
+        self.page.evaluate(
+            """async (id) => {
+                const widget = [...window.jupyterapp.shell.widgets('main')].find((each) => each.id === id);
+                await widget?.console.sessionContext.shutdown();
+                widget?.close();
+            }""",
+            widget_id,
+        )
+
+    def show(self, widget_id: str) -> None:
+        """Bring something that is open to the front."""
+        self.page.evaluate("(id) => window.jupyterapp.shell.activateById(id)", widget_id)
 
     def models_panel(self) -> Locator:
         """Open the "Models" side panel."""
@@ -114,6 +159,10 @@ class Notebook:
 
     def cell(self, index: int) -> Locator:
         return self.panel.locator(".jp-Notebook .jp-Cell").nth(index)
+
+    def bring_to_front(self) -> None:
+        """Make the document the one the user works in."""
+        self._evaluate("window.jupyterapp.shell.activateById(widget.id);")
 
     def show(self) -> None:
         """Open the document, and wait for its kernel: after the page was loaded again."""
@@ -197,6 +246,16 @@ class Notebook:
     def save(self) -> None:
         """Write the notebook to its file."""
         self._evaluate("return widget.context.save().then(() => 0);")
+
+    def change_kernel(self, name: str) -> None:
+        """Have the document use a new kernel of this name."""
+        self.lab.page.evaluate("async () => { await window.jupyterapp.serviceManager.kernelspecs.refreshSpecs(); }")
+        self._evaluate("return widget.sessionContext.changeKernel({ name: value }).then(() => 0);", name)
+        self.wait_for_kernel()
+
+    def is_dirty(self) -> bool:
+        """Whether the document has changes that are not saved."""
+        return bool(self._evaluate("return widget.context.model.dirty;"))
 
     def shut_kernel_down(self) -> None:
         """End the kernel; the document stays open."""

@@ -12,14 +12,14 @@ import { probe } from "./probe";
 import { startSubshell } from "./subshell";
 
 /** Milliseconds of waiting for the main thread, after each of which the comms are tried beside the cell. */
-const PATIENCE = [700, 5_000, 15_000];
+const PATIENCE = [1_000, 5_000, 15_000];
 /** Milliseconds that a kernel gets to answer beside a cell. */
 const BESIDE = 3_000;
 
 /**
  * Connects to a kernel; runs nothing in one that is not Python, and nothing of ours where the package is missing.
  *
- * @param onBusy called once where a cell keeps the kernel from answering
+ * @param onBusy called where a cell may keep the kernel from answering
  * @throws ConnectFailure, or whatever ended the wait where `until` came
  */
 export async function connect(

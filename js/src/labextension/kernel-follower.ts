@@ -22,6 +22,7 @@ const LIVES: Readonly<Partial<Record<Kernel.Status, KernelLife>>> = {
   terminating: "ended",
   dead: "ended",
 };
+const COMING: ReadonlySet<ISessionContext.KernelDisplayStatus> = new Set(["initializing", "starting"]);
 
 export class KernelFollower {
   readonly #trackers: readonly Tracker[];
@@ -30,6 +31,8 @@ export class KernelFollower {
   readonly #renamed = new Signal<this, void>(this);
   #target: Target | null = null;
   #life: KernelLife = "none";
+  /** Whether the target has once got as far as to know whether it has a kernel. */
+  #wasReady = false;
 
   /** @param shell tells which document is in front */
   constructor(
@@ -102,6 +105,7 @@ export class KernelFollower {
       this.#target.sessionContext.statusChanged.disconnect(this.#onStatus);
     }
     this.#target = target;
+    this.#wasReady = false;
     if (target) {
       target.disposed.connect(this.#onDocument);
       target.title.changed.connect(this.#onTitle);
@@ -117,6 +121,7 @@ export class KernelFollower {
   async #awaitKernel(target: Target): Promise<void> {
     await target.sessionContext.ready;
     if (target === this.#target) {
+      this.#wasReady = true;
       this.#become(this.#lifeNow());
     }
   }
@@ -128,7 +133,7 @@ export class KernelFollower {
     }
     const kernel = context.session?.kernel;
     if (!kernel) {
-      return context.isReady ? "none" : "starting";
+      return this.#wasReady && !COMING.has(context.kernelDisplayStatus) ? "none" : "starting";
     }
     return LIVES[kernel.status] ?? "alive";
   }
@@ -151,7 +156,7 @@ export class KernelFollower {
     const life = LIVES[status];
     if (life) {
       this.#become(life);
-    } else if (this.#life !== "alive" && (status === "idle" || status === "busy")) {
+    } else if (this.#life !== "alive" && status === "idle") {
       this.#become(this.#lifeNow());
     }
   };

@@ -22,7 +22,7 @@ export type LinkState =
   /** The user decides; `because` the setting says so, or since the manager was closed. */
   | { readonly kind: "offer"; readonly because: "asked" | "closed" }
   | { readonly kind: "connecting" }
-  /** A cell keeps the kernel from answering. */
+  /** The kernel has not answered for a while: most often a cell keeps it from that. */
   | { readonly kind: "waiting" }
   | { readonly kind: "connected"; readonly connection: Connection }
   | Failure;

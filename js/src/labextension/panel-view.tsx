@@ -115,8 +115,8 @@ function Words({ state, link, trans }: Props & { state: Exclude<LinkState, { kin
       return <Wait>{trans.__("The kernel is restarting…")}</Wait>;
     case "waiting":
       return (
-        <Said sign="info" head={trans.__("The kernel is busy with a cell")}>
-          <p>{trans.__("Its models are shown as soon as it answers.")}</p>
+        <Said sign="info" head={trans.__("The kernel has not answered yet")}>
+          <p>{trans.__("It may be busy with a cell. Its models are shown as soon as it answers.")}</p>
         </Said>
       );
     case "ended":
