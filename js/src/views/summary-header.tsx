@@ -10,12 +10,15 @@ export function SummaryHeader({ state }: { state: ViewState }) {
     <div class="rmm-summary">
       {summary && (
         <div class="rmm-figures">
-          {summaryWords(summary).map((part) => (
+          {summaryWords(summary).map((part, at, all) => (
             <span key={part} class="rmm-figure">
               {part}
+              {/* The downloads are the last. */}
+              {at === all.length - 1 && summary.rate > 0 && (
+                <span class="rmm-rate"> {formatBytes(summary.rate)}/s</span>
+              )}
             </span>
           ))}
-          {summary.rate > 0 && <span class="rmm-figure rmm-rate">{formatBytes(summary.rate)}/s</span>}
         </div>
       )}
       {summary && summary.budget > 0 && <Memory summary={summary} />}
