@@ -12,6 +12,7 @@ export class FakeHost implements ViewModel {
   /** How often the view sent what it had set. */
   saves = 0;
   widget_manager?: unknown;
+  renew?: () => void;
   readonly #state: Record<string, unknown>;
   readonly #answered = new Set<string>();
   readonly #callbacks = new Map<string, Set<EventCallback>>();

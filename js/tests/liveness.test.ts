@@ -139,6 +139,17 @@ test("a kernel that is busy with a cell is no alarm: commands wait for it", asyn
   expect(notice("busy")).toBe("");
 });
 
+test("a host that can is asked for another way to a kernel that does not know the view any more", async () => {
+  const { host } = withKernel();
+  host.renew = vi.fn();
+  show(ManagerPanel, host);
+  host.alive = false;
+  await pass(8_000);
+  expect(host.renew).not.toHaveBeenCalled();
+  await pass(8_000);
+  expect(host.renew).toHaveBeenCalledOnce();
+});
+
 test("an idle kernel that does not know the view any more is seen, after a second question", async () => {
   const { host } = withKernel();
   show(ManagerPanel, host);

@@ -219,9 +219,9 @@ export class Connection implements ViewModel, ChannelOwner {
       return; // The answer to `hello` tells which.
     }
     if (reason === "failed") {
-      this.#first.reject(
-        new ConnectFailure({ kind: "failed", message: error?.message ?? "", hint: error?.hint ?? "" }),
-      );
+      const failure = { kind: "failed", message: error?.message ?? "", hint: error?.hint ?? "" } as const;
+      this.#hello.reject(new ConnectFailure(failure)); // Where it is known already, `#first` tells.
+      this.#first.reject(new ConnectFailure(failure));
     }
     this.#end(reason);
   }

@@ -52,6 +52,7 @@ export class ViewState {
   readonly dialog = signal<Dialog | null>(null);
   /** The columns that the table was made with, null for the usual ones. */
   readonly columns: readonly string[] | null;
+  readonly #model: ViewModel;
   readonly #client: CommandClient;
   readonly #life = new AbortController();
   #noticeCount = 0;
@@ -59,6 +60,7 @@ export class ViewState {
   /** @param store the rows of all views of the model; without it the view has its own */
   constructor(model: ViewModel, store?: RowStore) {
     const until = this.#life.signal;
+    this.#model = model;
     const { rows: all, progress } = store ?? new RowStore(model, until);
     const ids = traitSignal(model, "_model_ids", readIds, until);
     const types = traitSignal(model, "_types", readIds, until);
@@ -146,10 +148,16 @@ export class ViewState {
       }
       wasConnected = connected;
     });
+    const stopRenewing = effect(() => {
+      if (this.liveness.connection.value === "forgotten") {
+        this.#model.renew?.();
+      }
+    });
     return () => {
       announcer.stop();
       stopRows();
       stopConnection();
+      stopRenewing();
     };
   }
 }

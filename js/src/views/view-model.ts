@@ -16,6 +16,8 @@ export interface ViewModel {
   send(content: unknown): void;
   /** False once the way to the kernel is closed; absent where the host does not tell. */
   readonly comm_live?: boolean;
+  /** Opens the way to the kernel anew, where the kernel is there but does not know this view; absent where it cannot. */
+  renew?(): void;
   /** The kernel connection of the host, or what holds it (anywidget's `widget_manager`); see `host-kernel`. */
   readonly kernel?: unknown;
   readonly widget_manager?: unknown;

@@ -1,0 +1,228 @@
+/** A kernel connection as JupyterLab's services give it, with a kernel behind it that has a model manager, or has not. */
+import type { Kernel, KernelMessage } from "@jupyterlab/services";
+import { PromiseDelegate } from "@lumino/coreutils";
+import { DisposableDelegate } from "@lumino/disposable";
+import { Signal } from "@lumino/signaling";
+import { type Ended, type Hello, PACKAGE_VERSION, PROTOCOL_VERSION, type StateUpdate } from "../../src/protocol/schema";
+
+/** What is in the kernel. */
+export interface Inside {
+  language: string;
+  /** Whether the package can be found. */
+  installed: boolean;
+  /** Whether the comms are offered: after the package was asked to, or because there is a manager. */
+  offered: boolean;
+  hello: Hello;
+  /** What the package raises when it is asked to offer its comms. */
+  offerError: { ename: string; evalue: string } | null;
+  /** Why there is no manager. */
+  broken: Ended["error"] | null;
+}
+
+type Sent = KernelMessage.IMessage;
+
+const STATE: StateUpdate = {
+  type: "state",
+  revision: 1,
+  seq: 0,
+  rows: '{"fields":[],"usual":[],"rows":[]}',
+  progress: {},
+};
+
+export class FakeKernel {
+  readonly id: string;
+  readonly clientId = "client";
+  readonly username = "";
+  readonly statusChanged = new Signal<this, Kernel.Status>(this);
+  readonly connectionStatusChanged = new Signal<this, Kernel.ConnectionStatus>(this);
+  readonly disposed = new Signal<this, void>(this);
+  readonly iopubMessage = new Signal<this, KernelMessage.IIOPubMessage>(this);
+  readonly inside: Inside = {
+    language: "python",
+    installed: true,
+    offered: false,
+    hello: { version: PACKAGE_VERSION, protocol: PROTOCOL_VERSION },
+    offerError: null,
+    broken: null,
+  };
+  readonly info: Promise<KernelMessage.IInfoReply>;
+  supportsSubshells = true;
+  handleComms = true;
+  isDisposed = false;
+  status: Kernel.Status = "idle";
+  connectionStatus: Kernel.ConnectionStatus = "connected";
+  /** Everything that was sent, oldest first. */
+  readonly sent: Sent[] = [];
+  /** The comms that are open in the kernel, by id, with their target and thread. */
+  readonly comms = new Map<string, { target: string; subshell: string | null }>();
+  readonly subshells = new Set<string>();
+  /** Comms that JupyterLab was told of, so that it does not complain. */
+  placeholders = 0;
+  #subshellCount = 0;
+  /** What waits for the main thread; null where that is free. */
+  #queue: (() => void)[] | null = null;
+
+  constructor(id = "kernel") {
+    this.id = id;
+    this.info = Promise.resolve().then(
+      () => ({ language_info: { name: this.inside.language } }) as KernelMessage.IInfoReply,
+    );
+  }
+
+  /** The connection as the extension sees it. */
+  get connection(): Kernel.IKernelConnection {
+    return this as unknown as Kernel.IKernelConnection;
+  }
+
+  /** A cell begins to run. */
+  block(): void {
+    this.#queue = [];
+  }
+
+  /** The cell ends, and what waited is done. */
+  unblock(): void {
+    const queue = this.#queue ?? [];
+    this.#queue = null;
+    for (const each of queue) {
+      each();
+    }
+  }
+
+  become(status: Kernel.Status): void {
+    this.status = status;
+    this.statusChanged.emit(status);
+  }
+
+  /** The expressions that were evaluated. */
+  get asked(): string[] {
+    const requests = this.sent.filter(({ header }) => header.msg_type === "execute_request");
+    return requests.flatMap(({ content }) =>
+      Object.keys((content as KernelMessage.IExecuteRequestMsg["content"]).user_expressions ?? {}),
+    );
+  }
+
+  /** The targets of the open comms. */
+  get targets(): string[] {
+    return [...this.comms.values()].map(({ target }) => target).sort();
+  }
+
+  requestExecute(content: KernelMessage.IExecuteRequestMsg["content"]) {
+    const done = new PromiseDelegate<{ content: unknown }>();
+    this.sent.push({ header: { msg_type: "execute_request" }, content } as unknown as Sent);
+    this.#inMain(() => done.resolve({ content: this.#evaluate(Object.keys(content.user_expressions ?? {})) }));
+    return {
+      done: done.promise,
+      dispose: () => {
+        done.promise.catch(() => undefined);
+        done.reject(new Error("Canceled future"));
+      },
+    };
+  }
+
+  requestCreateSubshell() {
+    this.#subshellCount += 1;
+    const subshell_id = `subshell-${this.#subshellCount}`;
+    this.subshells.add(subshell_id);
+    return { done: Promise.resolve({ content: { subshell_id } }) };
+  }
+
+  requestDeleteSubshell({ subshell_id }: { subshell_id: string }) {
+    this.subshells.delete(subshell_id);
+    return { done: Promise.resolve() };
+  }
+
+  createComm() {
+    if (!this.handleComms) {
+      throw new Error("Comms are disabled on this kernel connection");
+    }
+    this.placeholders += 1;
+    return new DisposableDelegate(() => {
+      this.placeholders -= 1;
+    });
+  }
+
+  sendShellMessage(message: Sent) {
+    this.sent.push(message);
+    const done = new PromiseDelegate<void>();
+    const subshell = message.header.subshell_id ?? null;
+    const handle = () => {
+      this.#handle(message, subshell);
+      done.resolve();
+    };
+    if (subshell === null) {
+      this.#inMain(handle);
+    } else {
+      queueMicrotask(handle);
+    }
+    return { done: done.promise };
+  }
+
+  /** Has the kernel send something on the comm of that target. */
+  push(target: string, data: unknown): void {
+    for (const [comm_id, comm] of this.comms) {
+      if (comm.target === target) {
+        this.#publish("comm_msg", { comm_id, data });
+      }
+    }
+  }
+
+  #inMain(work: () => void): void {
+    if (this.#queue) {
+      this.#queue.push(work);
+    } else {
+      queueMicrotask(work);
+    }
+  }
+
+  #evaluate(names: readonly string[]): unknown {
+    const { installed, offerError, hello } = this.inside;
+    const text = (value: string) => ({ status: "ok", data: { "text/plain": value } });
+    const user_expressions: Record<string, unknown> = {};
+    for (const name of names) {
+      if (name === "found") {
+        user_expressions[name] = text(installed ? "True" : "False");
+      } else if (name === "offer") {
+        this.inside.offered = offerError === null;
+        user_expressions[name] = offerError ? { status: "error", ...offerError } : text(`'${hello.version}'`);
+      } else {
+        user_expressions[name] = text(`'${hello.version}'`);
+      }
+    }
+    return { status: "ok", user_expressions };
+  }
+
+  #handle(message: Sent, subshell: string | null): void {
+    const { comm_id, target_name, data } = message.content as { comm_id: string; target_name: string; data: unknown };
+    switch (message.header.msg_type) {
+      case "comm_open":
+        if (!this.inside.offered) {
+          this.#publish("comm_close", { comm_id, data: {} });
+          return;
+        }
+        this.comms.set(comm_id, { target: target_name, subshell });
+        if (target_name === "rmm.events") {
+          const { broken, hello } = this.inside;
+          const ended = (reason: Ended["reason"]): Ended => ({
+            type: "ended",
+            reason,
+            ...(broken && { error: broken }),
+          });
+          const isOther = hello.protocol !== PROTOCOL_VERSION;
+          this.push(target_name, isOther ? ended("version") : broken ? ended("failed") : STATE);
+        }
+        return;
+      case "comm_msg": {
+        const { rid, name } = data as { rid: string; name: string };
+        const value = name === "hello" || name === "ping" ? this.inside.hello : null;
+        this.#publish("comm_msg", { comm_id, data: { kind: "rmm/reply", rid, ok: true, value } });
+        return;
+      }
+      case "comm_close":
+        this.comms.delete(comm_id);
+    }
+  }
+
+  #publish(msg_type: string, content: unknown): void {
+    this.iopubMessage.emit({ header: { msg_type }, content } as unknown as KernelMessage.IIOPubMessage);
+  }
+}

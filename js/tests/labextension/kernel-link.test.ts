@@ -1,0 +1,205 @@
+/** The link keeps one connection, to the right kernel, while somebody looks. */
+import { type Signal, signal } from "@preact/signals";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { KernelFollower } from "../../src/labextension/kernel-follower";
+import { KernelLink } from "../../src/labextension/kernel-link";
+import { FakeKernel } from "./fake-kernel";
+import { FakeDocument, FakeShell, FakeTracker } from "./fake-lab";
+
+const LINGER = 20;
+
+let notebooks: FakeTracker;
+let shell: FakeShell;
+let auto: Signal<boolean | null>;
+let link: KernelLink;
+
+beforeEach(() => {
+  notebooks = new FakeTracker();
+  shell = new FakeShell();
+  auto = signal<boolean | null>(true);
+  link = new KernelLink(new KernelFollower(shell.shell, notebooks.tracker, null), auto, LINGER);
+});
+
+afterEach(() => link.dispose());
+
+function open(kernel: FakeKernel): FakeDocument {
+  const document = new FakeDocument(kernel.id, kernel);
+  notebooks.add(document);
+  shell.show(document);
+  return document;
+}
+
+function kind(): string {
+  return link.state.value.kind;
+}
+
+async function becomes(expected: string): Promise<void> {
+  await vi.waitFor(() => expect(kind()).toBe(expected));
+}
+
+describe("where nobody looks", () => {
+  test("no kernel is asked anything", async () => {
+    const kernel = new FakeKernel();
+    const notebook = open(kernel);
+    kernel.become("restarting");
+    kernel.become("idle");
+    notebook.sessionContext.use(kernel);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(kind()).toBe("resting");
+    expect(kernel.sent).toEqual([]);
+    expect(kernel.subshells.size).toBe(0);
+  });
+
+  test("the connection is kept for a moment, then closed", async () => {
+    const kernel = new FakeKernel();
+    open(kernel);
+    const look = link.look();
+    await becomes("connected");
+    look.dispose();
+    link.look().dispose();
+    expect(kind()).toBe("connected");
+    const asked = kernel.asked.length;
+    await becomes("resting");
+    await vi.waitFor(() => expect([kernel.comms.size, kernel.subshells.size]).toEqual([0, 0]));
+    link.look();
+    await becomes("connected");
+    expect(kernel.asked.length).toBeGreaterThan(asked);
+  });
+});
+
+describe("from kernel to kernel", () => {
+  test("the one before is left", async () => {
+    const [first, second] = [new FakeKernel("first"), new FakeKernel("second")];
+    open(first);
+    link.look();
+    await becomes("connected");
+    open(second);
+    await vi.waitFor(() => expect(second.targets).toEqual(["rmm.events", "rmm.rpc"]));
+    await vi.waitFor(() => expect([first.comms.size, first.subshells.size, first.placeholders]).toEqual([0, 0, 0]));
+    expect(link.name.value).toBe("second");
+  });
+
+  test("an answer that comes late changes nothing", async () => {
+    const [slow, quick] = [new FakeKernel("slow"), new FakeKernel("quick")];
+    slow.inside.installed = false;
+    slow.block();
+    open(slow);
+    link.look();
+    await vi.waitFor(() => expect(slow.asked).not.toEqual([]));
+    open(quick);
+    await becomes("connected");
+    slow.unblock();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(kind()).toBe("connected");
+    expect(slow.asked).toEqual(["found", "version"]);
+  });
+
+  test("a restart is shown; the comms of the kernel that is gone are not closed there", async () => {
+    const kernel = new FakeKernel();
+    open(kernel);
+    link.look();
+    await becomes("connected");
+    kernel.comms.clear();
+    const sent = kernel.sent.length;
+    kernel.become("restarting");
+    expect(kind()).toBe("restarting");
+    expect(kernel.sent.length).toBe(sent);
+    expect(kernel.placeholders).toBe(0);
+    kernel.become("idle");
+    await becomes("connected");
+    expect(kernel.targets).toEqual(["rmm.events", "rmm.rpc"]);
+  });
+
+  test("the ends are told apart", async () => {
+    link.look();
+    expect(kind()).toBe("no-document");
+    const notebook = open(new FakeKernel());
+    await becomes("connected");
+    notebook.sessionContext.use(null);
+    await becomes("no-kernel");
+    const next = new FakeKernel("next");
+    notebook.sessionContext.use(next);
+    await becomes("connected");
+    next.become("dead");
+    expect(kind()).toBe("ended");
+    notebook.dispose();
+    expect(kind()).toBe("no-document");
+  });
+});
+
+describe("the user", () => {
+  test("is asked first where the setting says so, once a kernel", async () => {
+    auto.value = false;
+    const kernel = new FakeKernel();
+    open(kernel);
+    link.look();
+    expect(link.state.value).toEqual({ kind: "offer", because: "asked" });
+    expect(kernel.sent).toEqual([]);
+    link.connect();
+    await becomes("connected");
+    kernel.become("restarting");
+    kernel.become("idle");
+    await becomes("connected");
+    open(new FakeKernel("another"));
+    expect(kind()).toBe("offer");
+  });
+
+  test("is not asked, and no kernel either, until the setting is known", async () => {
+    auto.value = null;
+    const kernel = new FakeKernel();
+    open(kernel);
+    link.look();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(kernel.sent).toEqual([]);
+    auto.value = true;
+    await becomes("connected");
+  });
+
+  test("can have the panel look again", async () => {
+    const kernel = new FakeKernel();
+    kernel.inside.installed = false;
+    open(kernel);
+    link.look();
+    await becomes("missing");
+    kernel.inside.installed = true;
+    link.connect();
+    await becomes("connected");
+  });
+});
+
+describe("a connection that ends by itself", () => {
+  test("is made anew where the kernel had only lost sight of the panel", async () => {
+    const kernel = new FakeKernel();
+    open(kernel);
+    link.look();
+    await becomes("connected");
+    const before = link.state.value;
+    kernel.push("rmm.events", { type: "ended", reason: "forgotten" });
+    await vi.waitFor(() => {
+      expect(kind()).toBe("connected");
+      expect(link.state.value).not.toBe(before);
+    });
+  });
+
+  test("is not where the manager was closed", async () => {
+    const kernel = new FakeKernel();
+    open(kernel);
+    link.look();
+    await becomes("connected");
+    kernel.push("rmm.events", { type: "ended", reason: "closed" });
+    expect(link.state.value).toEqual({ kind: "offer", because: "closed" });
+    await vi.waitFor(() => expect(kernel.subshells.size).toBe(0));
+  });
+
+  test("is closed when the page goes away, and made again when it comes back", async () => {
+    const kernel = new FakeKernel();
+    open(kernel);
+    link.look();
+    await becomes("connected");
+    window.dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }));
+    expect(kernel.subshells.size).toBe(0);
+    await vi.waitFor(() => expect(kernel.comms.size).toBe(0));
+    window.dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+    await becomes("connected");
+  });
+});
