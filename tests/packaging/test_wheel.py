@@ -55,7 +55,7 @@ def test_wheel_has_the_labextension_once(contents: dict[str, int], version: str)
     share = SHARE.format(version=version)
     assert contents[f"{share}install.json"] == (REPOSITORY / "install.json").stat().st_size
     assert contents[f"{share}package.json"] > 0
-    assert f"{share}schemas/rmm-widgets/panel.json" in contents
+    assert f"{share}schemas/rmm-widgets/connection.json" in contents
     assert any(name.startswith(f"{share}static/remoteEntry") for name in contents)
     assert not [name for name in contents if name.startswith("rmm_widgets/labextension")]
 

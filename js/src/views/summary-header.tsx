@@ -12,10 +12,13 @@ export function SummaryHeader({ state }: { state: ViewState }) {
         <div class="rmm-figures">
           {summaryWords(summary).map((part, at, all) => (
             <span key={part} class="rmm-figure">
-              {part}
-              {/* The downloads are the last. */}
+              <span>{part}</span>
+              {/* With the downloads, which are the last. */}
               {at === all.length - 1 && summary.rate > 0 && (
-                <span class="rmm-rate"> {formatBytes(summary.rate)}/s</span>
+                <>
+                  {" "}
+                  <span class="rmm-rate">{formatBytes(summary.rate)}/s</span>
+                </>
               )}
             </span>
           ))}
