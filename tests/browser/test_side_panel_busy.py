@@ -22,6 +22,7 @@ TRIES = 3
 """A machine that is busy with other things may be late now and then."""
 
 SLEEP = "import time\ntime.sleep(60)"
+WAIT = "import pathlib, time\nwhile not pathlib.Path({gate!r}).exists(): time.sleep(0.05)"
 WATCH = "document.addEventListener('click', () => { window.rmmClicked = Date.now() / 1000; }, true)"
 TIMES = """
 for each in manager.events():
@@ -109,7 +110,7 @@ def test_a_panel_that_is_opened_while_a_cell_blocks(lab: LabPage, scene: Scene, 
     assert comms_and_publishers(notebook)[0] == 0
     block(notebook, 2)
     digits = row(lab.models_panel(), "vit-digits")
-    expect(button(digits, "Download vit-digits")).to_be_enabled(timeout=10_000)
+    expect(button(digits, "Download vit-digits")).to_be_enabled()
     button(digits, "Download vit-digits").click()
     expect(button(digits, "Load vit-digits")).to_be_enabled()
     assert notebook.is_running(2), "the panel came only when the cell had ended"
@@ -118,10 +119,29 @@ def test_a_panel_that_is_opened_while_a_cell_blocks(lab: LabPage, scene: Scene, 
     assert comms_and_publishers(notebook) == [2, 1], "what was asked of the main thread meanwhile opens no more"
 
 
+def test_a_page_that_is_loaded_again_while_a_cell_blocks(
+    lab: LabPage, scene: Scene, kernel: str, tmp_path: Path
+) -> None:
+    """JupyterLab itself then knows nothing of the kernel before the cell has ended."""
+    gate = tmp_path / "gate"
+    notebook = scene.start("manager", models=["vit-digits"], later=[WAIT.format(gate=str(gate))], kernel=kernel)
+    notebook.save()
+    block(notebook, 2)
+    lab.page.reload(wait_until="commit")
+    lab.wait_until_ready()
+    lab.execute("docmanager:open", {"path": notebook.path})
+    digits = row(lab.models_panel(), "vit-digits")
+    button(digits, "Download vit-digits").click()
+    expect(button(digits, "Load vit-digits")).to_be_enabled()
+    # Only now does the cell end.
+    gate.touch()
+    notebook.wait_for_kernel()
+    assert comms_and_publishers(notebook) == [2, 1]
+
+
 def test_an_older_kernel_says_that_requests_wait(lab: LabPage, scene: Scene, old_kernel: str, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    wait = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.05)"
-    notebook = scene.start("manager", models=["vit-digits"], later=[wait], kernel=old_kernel)
+    notebook = scene.start("manager", models=["vit-digits"], later=[WAIT.format(gate=str(gate))], kernel=old_kernel)
     panel = lab.models_panel()
     digits = row(panel, "vit-digits")
     expect(button(digits, "Download vit-digits")).to_be_enabled()
@@ -138,9 +158,8 @@ def test_an_older_kernel_says_that_requests_wait(lab: LabPage, scene: Scene, old
 
 def test_an_older_kernel_is_waited_for(lab: LabPage, scene: Scene, old_kernel: str, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    wait = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.05)"
     lab.hide_models_panel()
-    notebook = scene.start("manager", models=["vit-digits"], later=[wait], kernel=old_kernel)
+    notebook = scene.start("manager", models=["vit-digits"], later=[WAIT.format(gate=str(gate))], kernel=old_kernel)
     block(notebook, 2)
     panel = lab.models_panel()
     expect(panel).to_contain_text("The kernel has not answered yet")

@@ -27,47 +27,62 @@ export async function connect(
   onBusy: () => void,
   until: AbortSignal,
 ): Promise<Connection> {
-  await requirePython(kernel, onBusy, until);
-  let answered = false;
-  const probed = probe(kernel, until).finally(() => {
-    answered = true;
-  });
-  const settled = probed.catch(() => undefined);
+  /** What the main thread has said so far. */
+  const heard = { language: false, all: false };
+  const answered = requirePython(kernel, until)
+    .then(() => {
+      heard.language = true;
+      return probe(kernel, until);
+    })
+    .finally(() => {
+      heard.all = true;
+    });
+  const settled = answered.catch(() => undefined);
   for (const patience of PATIENCE) {
     await Promise.race([settled, pause(patience, until)]);
     until.throwIfAborted();
-    if (answered) {
+    if (heard.all) {
       break;
     }
     onBusy();
-    const early = await beside(kernel, until);
+    const early = await beside(kernel, !heard.language, until);
     if (early) {
       return early;
     }
   }
-  await probed;
-  return await open(kernel, until);
+  await answered;
+  return await open(kernel, await startSubshell(kernel), until);
 }
 
-async function requirePython(kernel: Kernel.IKernelConnection, onBusy: () => void, until: AbortSignal): Promise<void> {
-  // Where a page is loaded again while a cell runs, that is the first thing that waits for the cell.
-  const timer = setTimeout(() => until.aborted || onBusy(), PATIENCE[0]);
-  const { language_info } = await kernel.info.finally(() => clearTimeout(timer));
+async function requirePython(kernel: Kernel.IKernelConnection, until: AbortSignal): Promise<void> {
+  const { language_info } = await kernel.info;
   until.throwIfAborted();
   if (language_info.name !== "python") {
     throw new ConnectFailure({ kind: "other-language", language: language_info.name });
   }
 }
 
-/** Opens the comms beside a running cell; null where the kernel cannot do that, or does not offer them. */
-async function beside(kernel: Kernel.IKernelConnection, until: AbortSignal): Promise<Connection | null> {
-  if (!kernel.supportsSubshells) {
+/**
+ * Opens the comms beside a running cell; null where the kernel cannot do that, or does not offer them.
+ *
+ * @param unknown the kernel has not said anything yet
+ */
+async function beside(
+  kernel: Kernel.IKernelConnection,
+  unknown: boolean,
+  until: AbortSignal,
+): Promise<Connection | null> {
+  if (unknown && !(await isPythonByName(kernel))) {
+    return null;
+  }
+  const subshell = await startSubshell(kernel, unknown);
+  if (subshell === null) {
     return null;
   }
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), BESIDE);
   try {
-    return await open(kernel, AbortSignal.any([until, late.signal]));
+    return await open(kernel, subshell, AbortSignal.any([until, late.signal]));
   } catch (error) {
     until.throwIfAborted();
     if (error instanceof ConnectFailure) {
@@ -79,8 +94,18 @@ async function beside(kernel: Kernel.IKernelConnection, until: AbortSignal): Pro
   }
 }
 
-async function open(kernel: Kernel.IKernelConnection, until: AbortSignal): Promise<Connection> {
-  const connection = new Connection(kernel, await startSubshell(kernel));
+/** What the server knows of the kernel. One that still starts is not asked: it has no connection yet. */
+async function isPythonByName(kernel: Kernel.IKernelConnection): Promise<boolean> {
+  const spec = kernel.connectionStatus === "connected" ? await kernel.spec : undefined;
+  return spec?.language === "python";
+}
+
+async function open(
+  kernel: Kernel.IKernelConnection,
+  subshell: string | null,
+  until: AbortSignal,
+): Promise<Connection> {
+  const connection = new Connection(kernel, subshell);
   const giveUp = () => connection.close();
   until.addEventListener("abort", giveUp);
   try {

@@ -1,17 +1,20 @@
 /** Threads of a kernel beside its main one (ipykernel >= 7): what is sent to one is handled while a cell runs. */
-import type { Kernel } from "@jupyterlab/services";
+import { type Kernel, KernelMessage } from "@jupyterlab/services";
 
 const PATIENCE = 3_000;
 
-/** Starts one; null where the kernel has none. */
-export async function startSubshell(kernel: Kernel.IKernelConnection): Promise<string | null> {
-  if (!kernel.supportsSubshells) {
+/**
+ * Starts one; null where the kernel has none.
+ *
+ * @param unknown the kernel has not even said yet whether it has such, as when a page is loaded while a cell runs
+ */
+export async function startSubshell(kernel: Kernel.IKernelConnection, unknown = false): Promise<string | null> {
+  if (!(kernel.supportsSubshells || unknown)) {
     return null;
   }
   let isLate = false;
   try {
-    const started = kernel.requestCreateSubshell({}).done.then(({ content }) => {
-      const id = content.subshell_id ?? null; // None in an error.
+    const started = request(kernel).then((id) => {
       if (isLate && id) {
         endSubshell(kernel, id);
       }
@@ -32,8 +35,26 @@ export async function startSubshell(kernel: Kernel.IKernelConnection): Promise<s
 /** Ends one; what it was sent before may not be handled any more. */
 export function endSubshell(kernel: Kernel.IKernelConnection, id: string): void {
   try {
-    kernel.requestDeleteSubshell({ subshell_id: id });
+    const content = { subshell_id: id };
+    kernel.sendControlMessage(
+      KernelMessage.createMessage({ msgType: "delete_subshell_request", content, ...envelope(kernel) }),
+      true,
+    );
   } catch {
     // The kernel is gone, and its threads with it.
   }
+}
+
+/** Not `kernel.requestCreateSubshell`, which refuses as long as the kernel has not said what it can do. */
+async function request(kernel: Kernel.IKernelConnection): Promise<string | null> {
+  const future = kernel.sendControlMessage(
+    KernelMessage.createMessage({ msgType: "create_subshell_request", content: {}, ...envelope(kernel) }),
+    true,
+  );
+  const { content } = (await future.done) as { content: { subshell_id?: string } };
+  return content.subshell_id ?? null; // None in an error.
+}
+
+function envelope({ clientId: session, username }: Kernel.IKernelConnection) {
+  return { channel: "control", session, username } as const;
 }

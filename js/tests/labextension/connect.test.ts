@@ -138,6 +138,33 @@ describe("a kernel that is busy with a cell", () => {
     await expectNothingLeft(kernel);
   });
 
+  test("since before the page was loaded is connected, too", async () => {
+    const kernel = new FakeKernel();
+    kernel.inside.offered = true;
+    kernel.becomeUnknown();
+    const connection = await go(kernel);
+    expect(kernel.asked).toEqual([]);
+    expect(kernel.targets).toEqual(["rmm.events", "rmm.rpc"]);
+    connection.close();
+    await expectNothingLeft(kernel);
+  });
+
+  test("and has no other threads is waited for", async () => {
+    vi.useFakeTimers();
+    const kernel = new FakeKernel();
+    kernel.supportsSubshells = false;
+    kernel.inside.offered = true;
+    kernel.becomeUnknown();
+    const onBusy = vi.fn();
+    const life = new AbortController();
+    const connecting = go(kernel, life.signal, onBusy).catch(() => "left");
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(onBusy).toHaveBeenCalled();
+    expect(kernel.comms.size).toBe(0);
+    life.abort();
+    void connecting;
+  });
+
   test("and offers nothing is waited for", async () => {
     vi.useFakeTimers();
     const kernel = new FakeKernel();

@@ -45,7 +45,9 @@ export class FakeKernel {
     offerError: null,
     broken: null,
   };
-  readonly info: Promise<KernelMessage.IInfoReply>;
+  /** What the server knows of the kernel. */
+  readonly spec = Promise.resolve({ language: "python" });
+  info: Promise<KernelMessage.IInfoReply>;
   supportsSubshells = true;
   handleComms = true;
   isDisposed = false;
@@ -72,6 +74,13 @@ export class FakeKernel {
   /** The connection as the extension sees it. */
   get connection(): Kernel.IKernelConnection {
     return this as unknown as Kernel.IKernelConnection;
+  }
+
+  /** The page is loaded while a cell runs: nothing is known of the kernel. */
+  becomeUnknown(): void {
+    this.status = "unknown";
+    this.block();
+    this.info = new Promise(() => undefined);
   }
 
   /** A cell begins to run. */
@@ -119,16 +128,19 @@ export class FakeKernel {
     };
   }
 
-  requestCreateSubshell() {
+  sendControlMessage(message: Sent) {
+    const { subshell_id } = message.content as { subshell_id?: string };
+    if (subshell_id) {
+      this.subshells.delete(subshell_id);
+      return { done: Promise.resolve({ content: {} }) };
+    }
+    if (!this.supportsSubshells) {
+      return { done: new Promise(() => undefined) }; // Older kernels do not answer what they do not know.
+    }
     this.#subshellCount += 1;
-    const subshell_id = `subshell-${this.#subshellCount}`;
-    this.subshells.add(subshell_id);
-    return { done: Promise.resolve({ content: { subshell_id } }) };
-  }
-
-  requestDeleteSubshell({ subshell_id }: { subshell_id: string }) {
-    this.subshells.delete(subshell_id);
-    return { done: Promise.resolve() };
+    const id = `subshell-${this.#subshellCount}`;
+    this.subshells.add(id);
+    return { done: Promise.resolve({ content: { subshell_id: id } }) };
   }
 
   createComm() {
