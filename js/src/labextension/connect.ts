@@ -16,23 +16,33 @@ const PATIENCE = [1_000, 5_000, 15_000];
 /** Milliseconds that a kernel gets to answer beside a cell. */
 const BESIDE = 3_000;
 
+interface Options {
+  /** Called where a cell may keep the kernel from answering. */
+  onBusy(): void;
+  /**
+   * Milliseconds for which a kernel that has come up is left to the user, who may go on to another one, or run the
+   * first cells: ipykernel 7.0 to 7.3 may stop reading where a request comes in while a reply goes out.
+   */
+  readonly after: number;
+}
+
 /**
  * Connects to a kernel; runs nothing in one that is not Python, and nothing of ours where the package is missing.
  *
- * @param onBusy called where a cell may keep the kernel from answering
  * @throws ConnectFailure, or whatever ended the wait where `until` came
  */
 export async function connect(
   kernel: Kernel.IKernelConnection,
-  onBusy: () => void,
+  { onBusy, after }: Options,
   until: AbortSignal,
 ): Promise<Connection> {
   /** What the main thread has said so far. */
   const heard = { language: false, all: false };
   const answered = requirePython(kernel, until)
-    .then(() => {
+    .then(async () => {
       heard.language = true;
-      return probe(kernel, until);
+      await pause(after, until);
+      await probe(kernel, until);
     })
     .finally(() => {
       heard.all = true;

@@ -29,6 +29,7 @@ export type LinkState =
 
 /** Milliseconds for which a connection is kept that nobody looks at: the user may be back in a moment. */
 const LINGER = 30_000;
+const SETTLING = 200;
 const GONE: ReadonlySet<Kernel.Status> = new Set(["restarting", "autorestarting", "terminating", "dead"]);
 
 export class KernelLink implements IDisposable {
@@ -119,7 +120,7 @@ export class KernelLink implements IDisposable {
   readonly #onKernel = (): void => {
     this.#onName();
     this.#letGo();
-    this.#refresh();
+    this.#refresh(SETTLING);
   };
 
   // A page that goes away tells the kernel, or each reload would leave a thread and two comms there.
@@ -134,8 +135,12 @@ export class KernelLink implements IDisposable {
     }
   };
 
-  /** Shows where things stand, and connects where that is wanted. */
-  #refresh(): void {
+  /**
+   * Shows where things stand, and connects where that is wanted.
+   *
+   * @param after milliseconds in which the user may go on to another kernel, or run the first cells in this one
+   */
+  #refresh(after = 0): void {
     this.#attempt.abort();
     const attempt = new AbortController();
     this.#attempt = attempt;
@@ -149,7 +154,7 @@ export class KernelLink implements IDisposable {
     } else if (!this.#auto.peek() && !this.#wanted.has(kernel.id)) {
       this.#state.value = { kind: "offer", because: "asked" };
     } else {
-      void this.#connect(kernel, attempt.signal);
+      void this.#connect(kernel, after, attempt.signal);
     }
   }
 
@@ -164,13 +169,13 @@ export class KernelLink implements IDisposable {
     }
   }
 
-  async #connect(kernel: Kernel.IKernelConnection, until: AbortSignal): Promise<void> {
+  async #connect(kernel: Kernel.IKernelConnection, after: number, until: AbortSignal): Promise<void> {
     this.#state.value = { kind: "connecting" };
     try {
       const onBusy = () => {
         this.#state.value = { kind: "waiting" };
       };
-      const connection = await connect(kernel, onBusy, until);
+      const connection = await connect(kernel, { onBusy, after }, until);
       if (until.aborted) {
         connection.close();
         return;

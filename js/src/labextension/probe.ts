@@ -7,24 +7,22 @@ import { quietly, read } from "./quiet-request";
 const FOUND = "getattr(__import__('importlib.util').util.find_spec('rmm_widgets'), 'origin', None) is not None";
 const VERSION = "__import__('importlib.metadata').metadata.version('rmm_widgets')";
 /** Every version of the package has this, so that panel and kernel can tell each other who they are. */
-const OFFER = "__import__('rmm_widgets.comm_targets', fromlist=['offer']).offer()";
+const OFFER = `__import__('rmm_widgets.comm_targets', fromlist=['offer']).offer() if ${FOUND} else None`;
 
 /**
- * Asks a kernel whether it has the package and lets it offer its comms.
+ * Asks a kernel, once, whether it has the package and lets it offer its comms.
  *
  * @throws ConnectFailure where it has no package, or one that cannot be used
  */
 export async function probe(kernel: Kernel.IKernelConnection, until: AbortSignal): Promise<void> {
-  const found = await quietly(kernel, { found: FOUND, version: VERSION }, until);
-  const isThere = read(found, "found");
-  if (!("value" in isThere) || isThere.value !== "True") {
+  const answer = await quietly(kernel, { found: FOUND, version: VERSION, offered: OFFER }, until);
+  const [found, version, offered] = [read(answer, "found"), read(answer, "version"), read(answer, "offered")];
+  if (!("value" in found) || found.value !== "True") {
     throw new ConnectFailure({ kind: "missing" });
   }
-  const offered = read(await quietly(kernel, { offer: OFFER }, until), "offer");
   if (!("error" in offered)) {
     return;
   }
-  const version = read(found, "version");
   if (/comm_targets|'offer'/.test(offered.error) && "value" in version) {
     throw new ConnectFailure({ kind: "other-version", version: unquoted(version.value), protocol: null });
   }

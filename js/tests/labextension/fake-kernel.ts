@@ -193,8 +193,8 @@ export class FakeKernel {
     for (const name of names) {
       if (name === "found") {
         user_expressions[name] = text(installed ? "True" : "False");
-      } else if (name === "offer") {
-        this.inside.offered = offerError === null;
+      } else if (name === "offered") {
+        this.inside.offered ||= installed && offerError === null;
         user_expressions[name] = offerError ? { status: "error", ...offerError } : text(`'${hello.version}'`);
       } else {
         user_expressions[name] = text(`'${hello.version}'`);

@@ -79,6 +79,17 @@ describe("from kernel to kernel", () => {
     expect(link.name.value).toBe("second");
   });
 
+  test("those that the user only passes by are asked nothing", async () => {
+    link.look();
+    const passed = [1, 2, 3].map((each) => new FakeKernel(`passed-${each}`));
+    for (const kernel of passed) {
+      open(kernel);
+    }
+    open(new FakeKernel("last"));
+    await becomes("connected");
+    expect(passed.flatMap(({ sent }) => sent)).toEqual([]);
+  });
+
   test("an answer that comes late changes nothing", async () => {
     const [slow, quick] = [new FakeKernel("slow"), new FakeKernel("quick")];
     slow.inside.installed = false;
@@ -91,7 +102,7 @@ describe("from kernel to kernel", () => {
     slow.unblock();
     await new Promise((resolve) => setTimeout(resolve, 5));
     expect(kind()).toBe("connected");
-    expect(slow.asked).toEqual(["found", "version"]);
+    expect(slow.comms.size).toBe(0);
   });
 
   test("a restart is shown; the comms of the kernel that is gone are not closed there", async () => {

@@ -37,7 +37,7 @@ async function says(next: LinkState): Promise<string> {
 }
 
 async function connected(kernel: FakeKernel) {
-  const connection = await connect(kernel.connection, vi.fn(), new AbortController().signal);
+  const connection = await connect(kernel.connection, { onBusy: vi.fn(), after: 0 }, new AbortController().signal);
   state.value = { kind: "connected", connection };
   await vi.waitFor(() => expect(place.querySelector(".rmm-panel")).not.toBeNull());
   return connection;
