@@ -158,13 +158,22 @@ class SidePanels:
         return panel
 
     def leave(self, panel: SidePanel, comm: BaseComm) -> None:
-        """One of a panel's comms was closed, so the panel is over; the other comm is closed next, or is swept up."""
+        """One of a panel's comms was closed, so the panel is over.
+
+        A page closes the one for commands first. Where that is still there when the other closes, its thread ended
+        before it was told, as happens to a page that goes away, and nobody else closes it.
+        """
         panel.stop()
+        left: list[BaseComm] = []
         with self._lock:
             if comm in panel.comms:
                 panel.comms.remove(comm)
+            if comm.target_name == EVENTS_TARGET:
+                left, panel.comms = panel.comms, []
             if not panel.comms:
                 self._remove(panel)
+        for each in left:
+            drop(each)
 
     def end(self, panel: SidePanel) -> None:
         """Let go of a panel whose page does not close its comms; one that is alive after all hears of it."""
