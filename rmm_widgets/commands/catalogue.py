@@ -161,7 +161,7 @@ def _outdated(context: Context, *, model_id: str | None) -> CommandResult:
                 raise
             failures.append(f"{job.model_id}: {error.message}")
     document = offers_table(offers, failures)
-    return CommandResult(Listing(offers, document), document, tuple(failures))
+    return CommandResult(Listing(offers, document), document, trouble=tuple(failures))
 
 
 def _update(context: Context, *, model_id: str, wait: bool = False) -> CommandResult:

@@ -10,7 +10,7 @@ from ..errors import RMMError
 from ..file_records import VerifyReport
 from ..lock_records import SyncReport
 from ..types import HubModel, ModelInfo
-from .disk_views import prune_message, usage_table, verify_document
+from .disk_views import prune_message, usage_table, verified, verify_document
 from .find_views import cached_table, search_table
 from .lock_views import sync_table
 from .render import Document, Message, size
@@ -53,7 +53,9 @@ def job_line(job: Job[Any]) -> str:
     """A job in one line: how far it is, or how it ended."""
     name = job.model_id or job.kind
     if not job.done():
-        return f"{name}: {progress_text(job.progress) or f'{job.kind} under way'}"
+        told = progress_text(job.progress)
+        doing = f"{job.model_id}: {job.kind}" if job.model_id else job.kind
+        return f"{name}: {told}" if told else f"{doing} under way"
     error = job.exception()
     if error is not None:
         return f"{name}: {error_line(error)}"
@@ -64,6 +66,8 @@ def _outcome(job: Job[Any]) -> str:
     if job.kind == "download" and job.progress is not None:
         return f"downloaded, {size(job.progress.total_bytes)}"
     result: object = job.result()
+    if isinstance(result, VerifyReport):
+        return verified(result)
     if isinstance(result, ModelInfo):
         return f"registered, {result.model_type.value}, {size(result.total_size_estimate)}"
     return _DONE.get(job.kind) or str(result)

@@ -14,7 +14,7 @@ from .spec import Argument, Command, CommandResult, Context, Listing
 from .views import event_line, events_table, file_progress_table, statistics_table, status_table, story_table
 from .waiting import wait_for
 
-__all__ = ["COMMANDS", "command_help", "help_document"]
+__all__ = ["COMMANDS", "command_help", "help_document", "outline"]
 
 STORY_LINES = 40
 
@@ -110,6 +110,12 @@ def _commands(table: Mapping[str, Command], *, in_terminal: bool) -> Table:
         rows=tuple((each.usage, each.help) for each in commands),
         caption=caption,
     )
+
+
+def outline(table: Mapping[str, Command]) -> str:
+    """The commands, a line each, without their arguments."""
+    width = max(map(len, table))
+    return "\n".join(f"{each.name:<{width}}  {each.help}" for each in table.values())
 
 
 def command_help(command: Command) -> Message:

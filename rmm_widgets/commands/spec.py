@@ -89,11 +89,13 @@ class CommandResult(msgspec.Struct, frozen=True):
     Attributes:
         value: For Python code: a record, a listing, a `Job`, an instance; None where there is only something to say.
         document: What people see; rendered when asked for.
+        tells_more: The document says more than the value does when it is shown, so a notebook shows both.
         trouble: What went wrong in part, where the rest is worth showing; the document tells it too.
     """
 
     value: Any
     document: Document
+    tells_more: bool = False
     trouble: tuple[str, ...] = ()
 
     @property

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.testing.globalipapp import start_ipython
+from IPython.utils.capture import capture_output
 
 import rmm_widgets
+from rmm_widgets.commands.table import TABLE
 from rmm_widgets.errors import InvalidCommandError, ModelNotRegisteredError
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.notebook import magics
@@ -72,6 +75,35 @@ def test_a_story_is_shown_in_sentences(shell: InteractiveShell, echo: Echo) -> N
 def test_what_has_no_value_is_printed(shell: InteractiveShell, echo: Echo, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(shell, "%rmm pin echo") is None
     assert "Pinned echo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("health echo", "echo: healthy"),
+        ("config echo", "echo has no settings."),
+        ("freeze {lock}", "Wrote {lock}: 0 models. Not in it, because they are your own objects: echo."),
+        ("help", "search QUERY"),
+    ],
+)
+def test_what_a_value_does_not_say_is_shown_beside_it(
+    shell: InteractiveShell, echo: Echo, capsys: pytest.CaptureFixture[str], tmp_path: Path, line: str, told: str
+) -> None:
+    run(shell, "%rmm load echo --wait")
+    capsys.readouterr()
+    lock = str(tmp_path / "a.lock")
+    with capture_output() as captured:
+        run(shell, f"shown = %rmm {line.format(lock=lock)}")
+    (shown,) = captured.outputs
+    assert told.format(lock=lock) in shown.data["text/plain"]
+    assert told.format(lock=lock) in shown.data["text/html"]
+
+
+def test_the_question_mark_names_every_command(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    for magic in ("%rmm", "%%rmm"):
+        shell.run_cell(f"{magic}?")
+        told = capsys.readouterr().out
+        assert [name for name, each in TABLE.items() if f"  {name}" not in told or each.help not in told] == []
 
 
 def test_an_error_is_one_line_and_ends_the_cell(

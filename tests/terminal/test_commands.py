@@ -35,7 +35,8 @@ def test_the_way_of_a_model(terminal: Terminal) -> None:
     assert told is not None
     assert Path(told[1]).joinpath("config.json").exists()
     assert "downloaded" in terminal.ok("status", "tiny")
-    assert "tiny: all 10 files are as published." in terminal.ok("verify")
+    assert "all 10 files are as published." in terminal.ok("verify")
+    assert "tiny: all 10 files are as published." in terminal.ok("verify", "tiny")
     assert "tiny" in terminal.ok("du")
     assert terminal.ok("prune") == "Nothing to remove.\n"
     assert "What to do: %rmm load tiny brings it into memory." in terminal.ok("why", "tiny"), "the notebook's way"
@@ -49,6 +50,7 @@ def test_the_way_of_a_model(terminal: Terminal) -> None:
 def test_what_lists_gives_json(terminal: Terminal) -> None:
     terminal.ok("add", "rmm-demo/minilm-toy")
     assert terminal.run("resume", "minilm-toy").returncode == 0
+    terminal.ok("freeze", str(terminal.folder / "rmm.lock"))
     values = {
         name: json.loads(terminal.ok(*words, "--json"))
         for name, words in {
@@ -64,6 +66,8 @@ def test_what_lists_gives_json(terminal: Terminal) -> None:
             "verify one": ("verify", "minilm-toy"),
             "du": ("du",),
             "prune": ("prune",),
+            "adopt": ("adopt",),
+            "sync": ("sync", str(terminal.folder / "rmm.lock")),
         }.items()
     }
     assert values["search"][0]["repo_id"] == "rmm-demo/minilm-toy"
@@ -73,6 +77,7 @@ def test_what_lists_gives_json(terminal: Terminal) -> None:
     assert values["stats"]["downloaded_models"] == 1
     assert [each["model_id"] for each in values["verify"]] == ["minilm-toy"]
     assert values["verify one"] == values["verify"][0]
+    assert [each["model_id"] for each in values["sync"]["models"]] == ["minilm-toy"]
     assert {name for name, each in TERMINAL_TABLE.items() if each.as_json and not each.only_in_notebooks} == {
         name.partition(" ")[0] for name in values
     }
@@ -100,6 +105,20 @@ def test_errors_are_one_line_on_standard_error(offline: Terminal, words: list[st
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(told)
+
+
+def test_a_lock_file_is_a_check_for_scripts(terminal: Terminal) -> None:
+    lock = str(terminal.folder / "class.lock")
+    terminal.ok("add", "rmm-demo/minilm-toy", "--as", "tiny")
+    assert terminal.ok("freeze", lock) == f"Wrote {lock}: 1 model.\n"
+    differs = terminal.run("sync", lock, "--check")
+    assert (differs.returncode, differs.stdout) == (1, "")
+    assert "tiny" in differs.stderr
+    assert f"`rmm sync {lock}` registers and fetches what is missing." in differs.stderr
+    assert "1 model as " in terminal.ok("sync", lock)
+    assert "1 model as " in terminal.ok("sync", lock, "--check")
+    missing = terminal.run("sync", lock + ".old", "--check")
+    assert (missing.returncode, missing.stdout) == (1, "")
 
 
 def test_a_damaged_model_fails_the_verification_and_is_repaired(terminal: Terminal, hub: DemoHub) -> None:
