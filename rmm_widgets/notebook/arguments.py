@@ -16,6 +16,8 @@ MOST_IDS = 1000
 """Models that one command may name."""
 MOST_KEYS = 50
 """Settings that one command may change."""
+LARGEST = 2**53 - 1
+"""A size in bytes: the largest number that a browser tells exactly."""
 
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
@@ -75,4 +77,5 @@ class Query(msgspec.Struct, forbid_unknown_fields=True):
 
     query: Annotated[str, Meta(max_length=NAME)]
     type: ModelType | None = None
+    max_size: Annotated[int, Meta(ge=1, le=LARGEST)] | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20

@@ -110,7 +110,9 @@ def _execute(scope: Scope, name: str, values: Mapping[str, Any]) -> Any:
 
 def _search(scope: Scope, arguments: Query) -> Later:
     def work() -> list[SearchResult]:
-        job = scope.manager.search_hub(arguments.query, model_type=arguments.type, limit=arguments.limit)
+        job = scope.manager.search_hub(
+            arguments.query, model_type=arguments.type, limit=arguments.limit, max_size=arguments.max_size
+        )
         found = job.result()
         infos = reversed(scope.manager.get_all_models().values())
         known = {info.repo_id: info.model_id for info in infos if scope.shows(info.model_id)}

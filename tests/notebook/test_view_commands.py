@@ -148,23 +148,32 @@ def test_search_tells_what_fits_here(manager: ModelManager, hub: DemoHub, view: 
     toy = found()["rmm-demo/minilm-toy"]
     assert len(hub.requests) == 1, "sizes cost no request more"
     assert (toy["registered"], toy["fits"]) == ("mine", "yes")
-    assert 400_000_000 < toy["need"] < 500_000_000, "torch and a tiny model"
+    assert 90_000_000 < toy["need"] < 110_000_000, "onnxruntime and a tiny model"
     pickled = found()["rmm-demo/minilm-pickled"]
     assert (pickled["registered"], pickled["need"], pickled["fits"]) == ("", None, "unknown")
     assert (toy["safety"], pickled["safety"]) == ("onnx, safetensors", "refused: pickle")
-    settings.read_machine = machine(total=16 * GIB, available=1 * GIB)
+    settings.read_machine = machine(total=16 * GIB, available=900_000_000)
     assert found()["rmm-demo/minilm-toy"]["fits"] == "tight", "what is kept back is not free"
-    settings.read_machine = machine(total=500_000_000, available=490_000_000)
+    settings.read_machine = machine(total=100_000_000, available=99_000_000)
     assert found()["rmm-demo/minilm-toy"]["fits"] == "no"
     settings.read_machine = machine(total=16 * GIB, available=8 * GIB)
-    manager.memory_budget = "100MB"
+    manager.memory_budget = "90MB"
     assert found()["rmm-demo/minilm-toy"]["fits"] == "no", "more than the budget"
+
+
+def test_a_search_can_be_narrowed(hub: DemoHub, view: Asker) -> None:
+    def found(**narrower: Any) -> set[str]:
+        return {each["repo"].removeprefix("rmm-demo/") for each in view.ask("search", query="rmm-demo", **narrower)}
+
+    assert found(max_size=600_000) == {"minilm-toy", "vit-digits"}
+    assert found(max_size=600_000, type="embedding_model") == {"minilm-toy"}
+    assert view.refused("search", query="rmm-demo", max_size=0)
 
 
 def test_what_models_hold_of_the_budget_makes_it_tight(manager: ModelManager, hub: DemoHub, view: Asker) -> None:
     digits(manager)
     manager._engine.settings.read_machine = machine(total=16 * GIB, available=8 * GIB)
-    manager.memory_budget = "480MB"
+    manager.memory_budget = "120MB"
     manager.load_model("digits").result(LONG)
     (toy,) = view.ask("search", query="minilm", type="embedding_model", limit=1)
     assert toy["fits"] == "tight"
