@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ..error_links import pointer_here
 from ..errors import RegistryError
 from ..registry.records import StoredModel
 from ..registry.store import RegistryStore
@@ -41,7 +42,8 @@ class Keeper:
         try:
             report = await self._thread.run(self._store.open)
         except RegistryError as error:
-            _log.warning("%s This manager keeps its registry in memory only. %s", error, error.hint)
+            more = pointer_here(error.guide_name)
+            _log.warning("%s This manager keeps its registry in memory only. %s %s", error, error.hint, more)
             self._store, self.on_disk = RegistryStore.in_memory(), False
             report = await self._thread.run(self._store.open)
         if report.damaged:
