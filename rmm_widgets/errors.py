@@ -2,11 +2,12 @@
 
 An error says what happened (`str(error)`), to which model (`.model_id`) and what to do
 next (`.hint`). The hint is also attached as an exception note, so that a traceback in a
-notebook shows it without any code of ours.
+notebook shows it without any code of ours; a second note says where the error is explained.
 """
 
 from __future__ import annotations
 
+from .error_links import pointer_here
 from .lock_records import SyncReport
 from .memory_records import MemoryHolder
 
@@ -61,17 +62,23 @@ class RMMError(Exception):
         self.hint = hint
         if hint:
             self.add_note(f"Hint: {hint}")
+        self.add_note(pointer_here(self.guide_name))
 
     @property
     def message(self) -> str:
         """What happened, without the hint."""
         return str(self.args[0])
 
+    @property
+    def guide_name(self) -> str:
+        """The name under which `%rmm help` explains it: of its class, or of the first of ours that it derives from."""
+        return next(kind.__name__ for kind in type(self).__mro__ if kind.__module__ == __name__)
+
     def __str__(self) -> str:
         return self.message
 
     def __reduce__(self) -> tuple[object, ...]:
-        # The default recreates an exception from `args` alone and would lose the keywords' notes.
+        # The default recreates an exception from `args` alone; its notes come with `__dict__`, in place of new ones.
         return (type(self), (self.message,), self.__dict__)
 
 

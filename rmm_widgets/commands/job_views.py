@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ..disk_records import CachedModel, DiskUsage, PruneReport
+from ..error_links import in_one_line
 from ..errors import RMMError
 from ..file_records import VerifyReport
 from ..lock_records import SyncReport
@@ -70,7 +71,7 @@ def _outcome(job: Job[Any]) -> str:
 
 
 def error_line(error: BaseException) -> str:
-    """An error in one line: what happened and what to do."""
+    """An error in one line: what happened, what to do, and where more is said."""
     if isinstance(error, RMMError):
-        return " — ".join(filter(None, (error.message, error.hint)))
+        return in_one_line(error.message, error.hint, error.guide_name)
     return f"{type(error).__name__}: {error}"

@@ -18,13 +18,27 @@ if TYPE_CHECKING:
     from ..manager import ModelManager
     from ..runtime.job import Job  # noqa: F401 - the quoted base class below names it
 
-__all__ = ["Argument", "Command", "CommandResult", "Context", "Invocation", "JobListing", "JsonText", "Listing"]
+__all__ = [
+    "ERRORS",
+    "Argument",
+    "Command",
+    "CommandResult",
+    "Context",
+    "Invocation",
+    "JobListing",
+    "JsonText",
+    "Listing",
+]
 
 T = TypeVar("T")
 
-ArgumentKind = Literal["text", "model", "past_model", "command", "integer", "switch", "setting", "repository", "cached"]
-"""`model` is an id that must be registered, `past_model` one that may be gone by now, `setting` is `key=value`,
-`switch` takes no value, `repository` is one of the Hub, `cached` one whose files are on disk."""
+ArgumentKind = Literal["text", "model", "past_model", "topic", "integer", "switch", "setting", "repository", "cached"]
+"""`model` is an id that must be registered, `past_model` one that may be gone by now, `topic` what help explains,
+`setting` is `key=value`, `switch` takes no value, `repository` is one of the Hub, `cached` one whose files are on
+disk."""
+
+ERRORS = "errors"
+"""The topic of help that lists all errors."""
 
 
 class Argument(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from ..error_links import pointer_here
 from ..errors import (
     InvalidConfigError,
     ManagerClosedError,
@@ -85,7 +86,8 @@ class Registrar:
         try:
             report = await self._thread.run(self._store.open)
         except RegistryError as error:
-            _log.warning("%s This manager keeps its registry in memory only. %s", error, error.hint)
+            more = pointer_here(error.guide_name)
+            _log.warning("%s This manager keeps its registry in memory only. %s %s", error, error.hint, more)
             self._store, self.on_disk = RegistryStore.in_memory(), False
             report = await self._thread.run(self._store.open)
         if report.damaged:

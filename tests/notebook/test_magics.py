@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.testing.globalipapp import start_ipython
 
 import rmm_widgets
-from rmm_widgets.errors import InvalidCommandError, ModelNotRegisteredError
+from rmm_widgets.errors import InvalidCommandError, LoadError, ModelNotRegisteredError
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.notebook import magics
 from rmm_widgets.types import ModelInstance, ModelStatus
@@ -81,7 +82,18 @@ def test_an_error_is_one_line_and_ends_the_cell(
         run(shell, "%rmm load ecko\nreached = True")
     assert "reached" not in shell.user_ns
     out = capsys.readouterr().out
-    assert out.strip() == "\x1b[31mthere is no model 'ecko' — Did you mean echo?\x1b[0m"
+    more = "`%rmm help ModelNotRegisteredError` tells more."
+    assert out.strip() == f"\x1b[31mthere is no model 'ecko' — Did you mean echo? — {more}\x1b[0m"
+
+
+def test_a_traceback_says_what_can_be_typed_to_read_more(shell: InteractiveShell) -> None:
+    assert LoadError("bad").__notes__ == ["`%rmm help LoadError` tells more."]
+    with pytest.raises(ModelNotRegisteredError) as caught:
+        run(shell, "import rmm_widgets\nrmm_widgets.get_manager().load_model('ecko')")
+    shown = "".join(traceback.format_exception(caught.value))
+    assert shown.count("tells more") == 1
+    rmm_widgets.unload_ipython_extension(shell)
+    assert LoadError("bad").__notes__ == ["`%load_ext rmm_widgets` and then `%rmm help LoadError` tell more."]
 
 
 def test_S18_ipython_expands_nothing(shell: InteractiveShell, echo: Echo) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import rmm_widgets
 from rmm_widgets import BaseModel, Job, ModelInstance, ModelManager, RMMError, VerifyReport, errors
+from rmm_widgets.error_links import pointer_here
 
 MANAGER = {
     "register_model": "(self, info, *, model=None, replace=False)",
@@ -256,9 +257,10 @@ def test_an_error_and_its_parent(name: str, parent: type[RMMError]) -> None:
     assert issubclass(kind, parent)
     error = kind("what happened", model_id="m", hint="what to do")
     assert (str(error), error.model_id, error.hint) == ("what happened", "m", "what to do")
-    assert error.__notes__ == ["Hint: what to do"]
+    assert error.__notes__ == ["Hint: what to do", pointer_here(name)]
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), copy.model_id, copy.hint) == (kind, "what happened", "m", "what to do")
+    assert copy.__notes__ == error.__notes__
 
 
 @pytest.mark.parametrize("name", ["InvalidModelInfoError", "InvalidConfigError"])

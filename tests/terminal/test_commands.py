@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import rmm_widgets
+from rmm_widgets import errors
 from rmm_widgets.commands.table import TABLE
 from rmm_widgets.demo.server import DemoHub
 from rmm_widgets.manager import ModelManager
@@ -100,6 +101,7 @@ def test_errors_are_one_line_on_standard_error(offline: Terminal, words: list[st
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(told)
+    assert re.search(r" — `rmm help (\w+Error)` tells more\.\n$", done.stderr)
 
 
 def test_a_damaged_model_fails_the_verification_and_is_repaired(terminal: Terminal, hub: DemoHub) -> None:
@@ -137,10 +139,18 @@ def test_help_tells_what_a_terminal_has(offline: Terminal) -> None:
     assert shown == offline.ok("help") == offline.ok("--help")
     listed = {line.split()[0] for line in shown.splitlines()}
     assert set(TABLE) - listed == ONLY_IN_NOTEBOOKS
-    assert shown.splitlines()[-1].startswith("rmm help COMMAND tells more. In notebooks also, as %rmm COMMAND: ")
+    last = shown.splitlines()[-1]
+    assert last.startswith(
+        "rmm help COMMAND tells more, rmm help ERROR explains an error by its name. In notebooks also"
+    )
     assert offline.ok("help", "download") == offline.ok("download", "--help")
     assert offline.ok("download", "-h").startswith("rmm download ID…\n"), "there is no --wait"
     assert "Only in notebooks: A loaded model belongs to a kernel." in offline.ok("help", "load")
+    explained = offline.ok("help", "moDelnotregisterederror")
+    assert explained.startswith("ModelNotRegisteredError\n")
+    assert "`rmm ls` lists all" in explained
+    listed = {line.split()[0] for line in offline.ok("help", "errors").splitlines()}
+    assert set(errors.__all__) <= listed
     assert offline.ok("--version") == f"rmm_widgets {rmm_widgets.__version__}\n"
     assert not offline.folder.joinpath("data").exists(), "nothing was opened for that"
 
