@@ -10,7 +10,7 @@ from msgspec import Meta
 from ..types import ModelType
 from .lengths import NAME
 
-__all__ = ["Configuration", "Model", "Models", "Nothing", "OneOrMany", "Query", "Removal", "Repository"]
+__all__ = ["Configuration", "Model", "Models", "NamedError", "Nothing", "OneOrMany", "Query", "Removal", "Repository"]
 
 MOST_IDS = 1000
 """Models that one command may name."""
@@ -68,6 +68,12 @@ class Repository(msgspec.Struct, forbid_unknown_fields=True):
     repo: str
     model_id: str | None = None
     type: ModelType | None = None
+
+
+class NamedError(msgspec.Struct, forbid_unknown_fields=True):
+    """An error of the guide."""
+
+    error: Annotated[str, Meta(max_length=NAME)]
 
 
 class Query(msgspec.Struct, forbid_unknown_fields=True):

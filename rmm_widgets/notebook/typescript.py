@@ -53,6 +53,7 @@ _RECORDS: tuple[type[msgspec.Struct], ...] = (
     protocol.Setting,
     protocol.Details,
     protocol.Configured,
+    protocol.Explanation,
     protocol.DiskModel,
     protocol.Usage,
     protocol.Removed,

@@ -44,6 +44,8 @@ def test_axe_finds_nothing_in_jupyterlab(lab: LabPage, scene: Scene, themes: Cal
         expect(row(notebook.cell(1), "yolos-shapes").get_by_role("progressbar")).to_be_visible()
         expect(row(notebook.cell(1), "gone")).to_contain_text("error")
         expect(row(notebook.cell(1), "vit-digits")).to_contain_text("healthy")
+        button(notebook.cell(2), "More about RepositoryNotFoundError").click()
+        expect(notebook.cell(2)).to_contain_text("The Hub gives the same answer for a wrong name")
         views = [panel_of(notebook.cell(index)) for index in (1, 2, 3)]
         found: list[str] = []
         for theme in THEMES:

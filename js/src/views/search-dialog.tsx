@@ -64,7 +64,7 @@ export function SearchForm({ state }: { state: ViewState }) {
         )}
       </form>
       {busy && <p class="rmm-busy">{busy}</p>}
-      {failure && <FailureNote failure={failure} busy={busy !== ""} />}
+      {failure && <FailureNote failure={failure} busy={busy !== ""} state={state} />}
       {query.results.value ? (
         <SearchResults query={query} state={state} />
       ) : (
