@@ -59,10 +59,9 @@ class RMMError(Exception):
     def __init__(self, message: str, *, model_id: str | None = None, hint: str = "") -> None:
         super().__init__(message)
         self.model_id = model_id
-        self.hint = hint
-        if hint:
-            self.add_note(f"Hint: {hint}")
+        self.hint = ""
         self.add_note(pointer_here(self.guide_name))
+        self.add_hint(hint)
 
     @property
     def message(self) -> str:
@@ -73,6 +72,14 @@ class RMMError(Exception):
     def guide_name(self) -> str:
         """The name under which `%rmm help` explains it: of its class, or of the first of ours that it derives from."""
         return next(kind.__name__ for kind in type(self).__mro__ if kind.__module__ == __name__)
+
+    def add_hint(self, more: str) -> None:
+        """Tell more of what to do next, also in tracebacks; nothing for an empty text."""
+        if not more:
+            return
+        told = [f"Hint: {self.hint}"] if self.hint else []
+        self.hint = f"{self.hint} {more}" if self.hint else more
+        self.__notes__[: len(told)] = [f"Hint: {self.hint}"]
 
     def __str__(self) -> str:
         return self.message

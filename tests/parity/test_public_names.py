@@ -263,6 +263,18 @@ def test_an_error_and_its_parent(name: str, parent: type[RMMError]) -> None:
     assert copy.__notes__ == error.__notes__
 
 
+def test_a_hint_that_comes_later_is_in_tracebacks_too() -> None:
+    error = RMMError("what happened")
+    error.add_note("beside it")
+    pointer, beside = error.__notes__
+    error.add_hint("")
+    assert (error.hint, error.__notes__) == ("", [pointer, beside])
+    error.add_hint("Do this.")
+    error.add_hint("Then that.")
+    assert error.hint == "Do this. Then that."
+    assert error.__notes__ == ["Hint: Do this. Then that.", pointer, beside]
+
+
 @pytest.mark.parametrize("name", ["InvalidModelInfoError", "InvalidConfigError"])
 def test_bad_values_are_value_errors_too(name: str) -> None:
     assert issubclass(getattr(rmm_widgets, name), ValueError)
