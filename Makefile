@@ -15,6 +15,8 @@ QUICK_TESTS := $(addprefix tests/,lifecycle commands test_health.py manager/test
 	downloads/test_plan.py downloads/test_selection.py downloads/test_cache.py \
 	loading/test_config.py loading/test_detect.py loading/test_corpus.py loading/test_estimate.py \
 	parity/test_public_names.py parity/test_api_surface.py)
+# What computes rather than waits: these suites run beside the others, so that a machine of two cores has work for both.
+STEADY_TESTS := $(addprefix tests/,commands hub lifecycle loading parity registry runtime simulation story terminal)
 # The instructions that llama.cpp's builds for x86 may use. What it finds on the machine by itself ends some
 # processes: builds that use AMX crash at the first token.
 LLAMA_FLAGS := $(if $(filter x86_64 amd64,$(shell uname -m)),-DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON)
@@ -33,7 +35,7 @@ BUILT := rmm_widgets/static rmm_widgets/labextension js/lib js/tsconfig.tsbuildi
 quietly = echo "$(1) ..."; ( $(2) ) > .make/$(1).log 2>&1 || { tail -n 60 .make/$(1).log; echo "$(1) failed; the whole log is .make/$(1).log"; exit 1; }
 
 .PHONY: help demo test test-gguf check bench docs soak lint dev clean distclean \
-	lint-python lint-js test-js test-python test-notebooks
+	lint-python lint-js test-js test-python test-steady test-notebooks
 
 help:
 	@echo "make demo    JupyterLab with the quickstart notebook (ARGS=--no-browser to only serve it)"
@@ -53,11 +55,13 @@ help:
 demo: $(if $(wildcard .make/dev),.make/dev,.make/demo)
 	@exec $(PYTHON) -m rmm_widgets.demo.lab $(ARGS)
 
-# -k: a failing suite does not hide the results of the others; make still fails at the end.
+# -k: a failing suite does not hide the results of the others; make still fails at the end. The long suite is named
+# first, so that it has one lane for itself and the others follow one another in the second.
 test:
 	@rm -f .make/frontend
 	@$(MAKE) --no-print-directory .make/dev .make/chromium
-	@$(MAKE) --no-print-directory -k lint-python lint-js test-js test-python test-notebooks
+	@$(MAKE) --no-print-directory -k -j2 --output-sync=target \
+		test-python lint-python lint-js test-js test-notebooks test-steady
 
 test-gguf: .make/gguf
 	@echo "== pytest (llama.cpp)"
@@ -111,7 +115,12 @@ test-js: .make/dev .make/chromium
 
 test-python: .make/dev .make/chromium
 	@echo "== pytest"
-	@RMM_CHROMIUM="$$(cat .make/chromium)" $(PYTHON) -m pytest -q -m "not soak and not gguf" tests
+	@RMM_CHROMIUM="$$(cat .make/chromium)" $(PYTHON) -m pytest -q -m "not soak and not gguf" \
+		$(addprefix --ignore=,$(STEADY_TESTS)) tests
+
+test-steady: .make/dev
+	@echo "== pytest (steady suites)"
+	@$(PYTHON) -m pytest -q -m "not soak and not gguf" $(STEADY_TESTS)
 
 test-notebooks: .make/dev
 	@echo "== notebooks"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import calls, download, imports, latency, load_lateness, loading, main_job, memory, progress, table
+from . import calls, completion, download, imports, latency, load_lateness, loading, main_job, memory, progress, table
 
 MEASUREMENTS = {
     "imports": imports.main,
@@ -17,6 +17,7 @@ MEASUREMENTS = {
     "table": table.main,
     "progress": progress.main,
     "latency": latency.main,
+    "completion": completion.main,
 }
 
 

@@ -23,7 +23,8 @@ are skipped, and no line runs before all lines were understood.
 Words are split as a shell splits them; quote what has blanks. Nothing else of a shell happens: no variables, no
 expansion of `{}` or `*`. Commands, options, model ids, the settings of a model, and repositories in the cache or of
 the last search complete with Tab, without asking the Hub. What a command returns is a Python value:
-`models = %rmm ls` works. `%rmm help COMMAND`, or `--help` after a command, shows one command.
+`models = %rmm ls` works. `%rmm help COMMAND`, or `--help` after a command, shows one command; `%rmm help NAME` explains
+an error, such as `GatedModelError`, and each error ends with this line for it.
 
 A terminal has the same commands as `rmm COMMAND …`, without `--wait`, which is what they do there anyway, and apart
 from those that are marked *only in notebooks*. See [terminal.md](terminal.md).

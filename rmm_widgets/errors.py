@@ -2,11 +2,12 @@
 
 An error says what happened (`str(error)`), to which model (`.model_id`) and what to do
 next (`.hint`). The hint is also attached as an exception note, so that a traceback in a
-notebook shows it without any code of ours.
+notebook shows it without any code of ours; a second note says where the error is explained.
 """
 
 from __future__ import annotations
 
+from .error_links import pointer_here
 from .lock_records import SyncReport
 from .memory_records import MemoryHolder
 
@@ -58,20 +59,33 @@ class RMMError(Exception):
     def __init__(self, message: str, *, model_id: str | None = None, hint: str = "") -> None:
         super().__init__(message)
         self.model_id = model_id
-        self.hint = hint
-        if hint:
-            self.add_note(f"Hint: {hint}")
+        self.hint = ""
+        self.add_note(pointer_here(self.guide_name))
+        self.add_hint(hint)
 
     @property
     def message(self) -> str:
         """What happened, without the hint."""
         return str(self.args[0])
 
+    @property
+    def guide_name(self) -> str:
+        """The name under which `%rmm help` explains it: of its class, or of the first of ours that it derives from."""
+        return next(kind.__name__ for kind in type(self).__mro__ if kind.__module__ == __name__)
+
+    def add_hint(self, more: str) -> None:
+        """Tell more of what to do next, also in tracebacks; nothing for an empty text."""
+        if not more:
+            return
+        told = [f"Hint: {self.hint}"] if self.hint else []
+        self.hint = f"{self.hint} {more}" if self.hint else more
+        self.__notes__[: len(told)] = [f"Hint: {self.hint}"]
+
     def __str__(self) -> str:
         return self.message
 
     def __reduce__(self) -> tuple[object, ...]:
-        # The default recreates an exception from `args` alone and would lose the keywords' notes.
+        # The default recreates an exception from `args` alone; its notes come with `__dict__`, in place of new ones.
         return (type(self), (self.message,), self.__dict__)
 
 

@@ -101,7 +101,7 @@ class ManagerLifetime(ManagerSettings):
     @property
     def registry_on_disk(self) -> bool:
         """False where the registry's files cannot be used: what is registered then ends with the manager."""
-        return self._registrar.on_disk
+        return self._registrar.keeper.on_disk
 
     def close(self) -> None:
         """Cancel downloads, unload all models, end all processes and threads. Closing twice does no harm.
@@ -138,7 +138,7 @@ class ManagerLifetime(ManagerSettings):
             return self._loop.run(shut_down(self._engine, self._registrar))
         finally:
             self._engine.bus.close()
-            self._registrar.end_thread()
+            self._registrar.keeper.end_thread()
             self._loop.close()
 
     async def aclose(self) -> None:

@@ -102,7 +102,7 @@ class ManagerLoading(ManagerDownloads):
         except ModelNotAvailableError as error:
             # Here, in the caller's own thread: it reads the disk.
             told = self._engine.disk.missing_text(self._engine.entry(model_id))
-            error.hint = " ".join(filter(None, (error.hint, told)))
+            error.add_hint(told)
             raise
 
     def cancel_load(self, model_id: str) -> bool:

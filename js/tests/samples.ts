@@ -25,6 +25,7 @@ export function row(id: string, changes: Partial<Row> = {}): Row {
     error: "",
     hint: "",
     fix: "",
+    guide: "",
     memory: 0,
     device: "",
     placement: "",

@@ -72,6 +72,13 @@ test("a type narrows the search", async () => {
   await expect.element(page.getByText(/fewer or other words/)).toBeVisible();
 });
 
+test("a size narrows the search", async () => {
+  const { host } = show(SearchForm, {});
+  await page.getByRole("combobox", { name: "Size of the model" }).selectOptions("up to 2.00 GB");
+  await search("small");
+  expect(host.last("search").args).toEqual({ query: "small", max_size: 2e9 });
+});
+
 test("a result is added, under a name of the user's choice, and then says how it is registered", async () => {
   const { host } = show(SearchForm, { _rows: [row("mine", { repo: "demo/b" })] });
   await search("tiny");

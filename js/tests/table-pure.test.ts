@@ -89,7 +89,10 @@ test("refusals become one message that stays short", () => {
   expect(refusal("Load", 3, { a: error("It does not fit.") })).toEqual({
     message: "Load: 1 of 3 refused. a: It does not fit.",
     hint: "Do this.",
+    guide: "",
   });
+  const guided = { ...error("No."), guide: "LoadError" };
+  expect(refusal("Load", 3, { a: guided, b: error("No.") })?.guide).toBe("LoadError");
   const many = Object.fromEntries(["a", "b", "c", "d", "e"].map((id) => [id, error("No.")]));
   expect(refusal("Load", 5, many)?.message).toBe("Load: 5 of 5 refused. a: No. b: No. c: No. And 2 more.");
   expect(readRefused(null)).toEqual({});

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import InvalidCommandError, RMMError
 from ..types import ModelInfo, ModelType
 from .find_views import cached_table
+from .job_views import error_line
 from .render import Message, size
 from .spec import Argument, Command, CommandResult, Context, Listing
 from .waiting import wait_for, wait_for_all
@@ -61,7 +62,7 @@ def _adopt_all(context: Context) -> CommandResult:
             else:
                 adopted.append(wait_for(context.manager.adopt(each.repo_id, revision=each.revision)))
         except RMMError as error:
-            left.append(f"{each.repo_id}: {error.message}. {error.hint}")
+            left.append(f"{each.repo_id}: {error_line(error)}")
     return _told(adopted, left)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .. import names
+from ..error_links import in_one_line
 from ..errors import InvalidCommandError, RMMError
 from ..quantities import parse_bytes
 from ..types import ModelType, UpdateOffer
@@ -143,7 +144,8 @@ def _detection(context: Context, description: ModelDescription) -> tuple[Detecti
     try:
         return wait_for(context.manager.find_loader(description.info.model_id)), ""
     except RMMError as error:
-        return None, f"{error.message}. {error.hint}"
+        already = error.guide_name == description.guide_name
+        return None, in_one_line(error.message, error.hint, "" if already else error.guide_name)
 
 
 def _outdated(context: Context, *, model_id: str | None) -> CommandResult:
@@ -161,7 +163,7 @@ def _outdated(context: Context, *, model_id: str | None) -> CommandResult:
                 raise
             failures.append(f"{job.model_id}: {error.message}")
     document = offers_table(offers, failures)
-    return CommandResult(Listing(offers, document), document, tuple(failures))
+    return CommandResult(Listing(offers, document), document, trouble=tuple(failures))
 
 
 def _update(context: Context, *, model_id: str, wait: bool = False) -> CommandResult:

@@ -1,4 +1,4 @@
-"""Completion of commands, options, choices, model ids, settings and repositories. Pure."""
+"""Completion of commands, options, choices, model ids, settings, repositories and errors. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from .spec import Argument, Command
+from .. import errors
+from .spec import ERRORS, Argument, Command
 
 __all__ = ["Known", "complete"]
 
@@ -94,8 +95,8 @@ def _positional(
     if len(given) >= len(positional) and not current.many:
         return ()
     match current.kind:
-        case "command":
-            return table
+        case "topic":
+            return (*table, ERRORS, *errors.__all__)
         case "model" | "past_model":
             return _typable(known.model_ids(), given)
         case "repository":

@@ -31,7 +31,8 @@ def _verify(context: Context, *, model_id: str | None, repair: bool = False, wai
     reports = [job.result() for job in jobs]
     if model_id is not None:
         return CommandResult(reports[0], verify_document(reports[0]))
-    return CommandResult(reports, verify_documents(reports))
+    document = verify_documents(reports)
+    return CommandResult(Listing(reports, document), document)
 
 
 def _usage(context: Context) -> CommandResult:

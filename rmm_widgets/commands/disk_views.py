@@ -8,7 +8,7 @@ from ..disk_records import DiskUsage, PruneReport
 from ..file_records import CheckMethod, VerifyReport
 from .render import Column, Document, Message, Table, size
 
-__all__ = ["prune_message", "usage_table", "verify_document", "verify_documents"]
+__all__ = ["prune_message", "usage_table", "verified", "verify_document", "verify_documents"]
 
 SHOWN_FILES = 20
 """Removed files that a clean-up names; the rest is counted."""
@@ -22,28 +22,36 @@ _CHECKS: dict[CheckMethod, str] = {
 
 
 def verify_document(report: VerifyReport) -> Table:
-    """What re-hashing found, a line a file, and in one sentence."""
-    return verify_documents([report])
-
-
-def verify_documents(reports: Sequence[VerifyReport]) -> Table:
-    """The same for several models."""
+    """What re-hashing a model found, a line a file, the damaged ones first, and in one sentence."""
     return Table(
-        columns=(Column("model"), Column("file"), Column("size", "right"), Column("checked by"), Column("result")),
+        columns=(Column("file"), Column("size", "right"), Column("checked by"), Column("result")),
         rows=tuple(
-            (report.model_id, file.path, size(file.size), _CHECKS[file.checked_by], file.state)
-            for report in reports
+            (file.path, size(file.size), _CHECKS[file.checked_by], file.state)
             for file in sorted(report.files, key=lambda file: file.state == "intact")
         ),
-        caption="\n".join(map(_verdict, reports)),
+        caption=f"{report.model_id}: {verified(report)}",
     )
 
 
-def _verdict(report: VerifyReport) -> str:
+def verify_documents(reports: Sequence[VerifyReport]) -> Table:
+    """What re-hashing several models found, a line a model."""
+    bad = sum(not report.ok for report in reports)
+    return Table(
+        columns=(Column("model"), Column("files", "right"), Column("read", "right"), Column("result")),
+        rows=tuple(
+            (report.model_id, str(report.checked_files), size(report.checked_bytes), verified(report))
+            for report in sorted(reports, key=lambda report: report.ok)
+        ),
+        caption=f"{bad} of {_counted(len(reports), 'model')} damaged." if bad else "",
+    )
+
+
+def verified(report: VerifyReport) -> str:
+    """What re-hashing found, in one sentence."""
     if report.ok:
-        return f"{report.model_id}: all {report.checked_files} files are as published."
+        return f"all {report.checked_files} files are as published."
     bad = len(report.corrupt) + len(report.missing)
-    told = f"{report.model_id}: {_counted(bad, 'file')} of {report.checked_files} corrupt or missing."
+    told = f"{_counted(bad, 'file')} of {report.checked_files} corrupt or missing."
     if report.loaded:
         return f"{told} It stays loaded; %rmm unload it, then %rmm verify {report.model_id} --repair fetches them."
     return f"{told} %rmm verify {report.model_id} --repair fetches only these."

@@ -24,7 +24,7 @@ def search_table(models: Iterable[HubModel], *, numbered: bool = False) -> Table
             Column("type"),
             Column("size", "right"),
             Column("needs", "right"),
-            Column("fits here"),
+            Column("fits"),
             Column("downloads", "right"),
             Column("licence"),
             Column("safety"),

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ..disk_records import CachedModel, DiskUsage, PruneReport
+from ..error_links import in_one_line
 from ..errors import RMMError
 from ..file_records import VerifyReport
 from ..lock_records import SyncReport
 from ..types import HubModel, ModelInfo
-from .disk_views import prune_message, usage_table, verify_document
+from .disk_views import prune_message, usage_table, verified, verify_document
 from .find_views import cached_table, search_table
 from .lock_views import sync_table
 from .render import Document, Message, size
@@ -53,7 +54,9 @@ def job_line(job: Job[Any]) -> str:
     """A job in one line: how far it is, or how it ended."""
     name = job.model_id or job.kind
     if not job.done():
-        return f"{name}: {progress_text(job.progress) or f'{job.kind} under way'}"
+        told = progress_text(job.progress)
+        doing = f"{job.model_id}: {job.kind}" if job.model_id else job.kind
+        return f"{name}: {told}" if told else f"{doing} under way"
     error = job.exception()
     if error is not None:
         return f"{name}: {error_line(error)}"
@@ -64,13 +67,15 @@ def _outcome(job: Job[Any]) -> str:
     if job.kind == "download" and job.progress is not None:
         return f"downloaded, {size(job.progress.total_bytes)}"
     result: object = job.result()
+    if isinstance(result, VerifyReport):
+        return verified(result)
     if isinstance(result, ModelInfo):
         return f"registered, {result.model_type.value}, {size(result.total_size_estimate)}"
     return _DONE.get(job.kind) or str(result)
 
 
 def error_line(error: BaseException) -> str:
-    """An error in one line: what happened and what to do."""
+    """An error in one line: what happened, what to do, and where more is said."""
     if isinstance(error, RMMError):
-        return " — ".join(filter(None, (error.message, error.hint)))
+        return in_one_line(error.message, error.hint, error.guide_name)
     return f"{type(error).__name__}: {error}"

@@ -17,7 +17,7 @@ _PATH = Argument(name="path", required=False, help="the lock file (rmm.lock)")
 def _freeze(context: Context, *, path: str | None) -> CommandResult:
     manager = context.manager
     written = manager.freeze(path or DEFAULT)
-    return CommandResult(written, frozen_message(written, manager.describe_all()))
+    return CommandResult(written, frozen_message(written, manager.describe_all()), tells_more=True)
 
 
 def _sync(context: Context, *, path: str | None, check: bool = False, wait: bool = False) -> CommandResult:
@@ -53,5 +53,6 @@ COMMANDS = (
             Argument(name="--check", kind="switch", help="change nothing, ask nobody, fail where something differs"),
             Argument(name="--wait", kind="switch", help="return when it is done; interrupting ends the wait only"),
         ),
+        as_json=True,
     ),
 )

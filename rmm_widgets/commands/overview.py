@@ -8,13 +8,14 @@ import msgspec
 
 from ..errors import InvalidCommandError
 from ..types import Statistics
+from .error_views import error_message, errors_table
 from .parse import suggestions
 from .render import Column, Document, Message, Table, size
-from .spec import Argument, Command, CommandResult, Context, Listing
+from .spec import ERRORS, Argument, Command, CommandResult, Context, Listing
 from .views import event_line, events_table, file_progress_table, statistics_table, status_table, story_table
 from .waiting import wait_for
 
-__all__ = ["COMMANDS", "command_help", "help_document"]
+__all__ = ["COMMANDS", "command_help", "help_document", "outline"]
 
 STORY_LINES = 40
 
@@ -80,36 +81,54 @@ def _why(context: Context, *, model_id: str, limit: int | None) -> CommandResult
     return CommandResult(story, story_table(story))
 
 
-def _help(context: Context, *, command: str | None) -> CommandResult:
-    return CommandResult(None, help_document(context.table, command, in_terminal=context.in_terminal))
+def _help(context: Context, *, topic: str | None) -> CommandResult:
+    return CommandResult(None, help_document(context.table, topic, in_terminal=context.in_terminal))
 
 
 def help_document(table: Mapping[str, Command], name: str | None, *, in_terminal: bool) -> Document:
-    """One command of a table, or all that this face has.
+    """One command of a table, or all that this face has; one error of the guide, or all of them.
 
     Raises:
-        InvalidCommandError: There is no such command.
+        InvalidCommandError: There is no such command and no such error.
     """
     if name is None:
         return _commands(table, in_terminal=in_terminal)
-    if name not in table:
-        hint = suggestions(name, table) or "`%rmm help` lists the commands."
-        raise InvalidCommandError(f"there is no command {name!r}", hint=hint)
-    return command_help(table[name])
+    if name in table:
+        return command_help(table[name])
+    from ..error_guide.guide import ENTRIES, find  # here, as most commands do without it
+
+    if name == ERRORS:
+        return errors_table(ENTRIES.values())
+    if (entry := find(name)) is not None:
+        return error_message(entry)
+    hint = suggestions(name, (*table, *ENTRIES)) or f"`%rmm help` lists the commands, `%rmm help {ERRORS}` the errors."
+    raise InvalidCommandError(f"there is no command and no error {name!r}", hint=hint)
 
 
 def _commands(table: Mapping[str, Command], *, in_terminal: bool) -> Table:
     commands = table.values()
-    caption = "%rmm alone opens the panel; %rmm help COMMAND tells more; %%rmm takes one command a line."
+    caption = (
+        "%rmm alone opens the panel; %rmm help COMMAND tells more, %rmm help ERROR explains an error by its name; "
+        "%%rmm takes one command a line."
+    )
     if in_terminal:
         others = ", ".join(each.name for each in commands if each.only_in_notebooks)
         commands = [each for each in commands if not each.only_in_notebooks]
-        caption = f"%rmm help COMMAND tells more. In notebooks also, as %rmm COMMAND: {others}."
+        caption = (
+            "%rmm help COMMAND tells more, %rmm help ERROR explains an error by its name. "
+            f"In notebooks also, as %rmm COMMAND: {others}."
+        )
     return Table(
         columns=(Column("command"), Column("what it does")),
         rows=tuple((each.usage, each.help) for each in commands),
         caption=caption,
     )
+
+
+def outline(table: Mapping[str, Command]) -> str:
+    """The commands, a line each, without their arguments."""
+    width = max(map(len, table))
+    return "\n".join(f"{each.name:<{width}}  {each.help}" for each in table.values())
 
 
 def command_help(command: Command) -> Message:
@@ -164,8 +183,15 @@ COMMANDS = (
     ),
     Command(
         name="help",
-        help="Show the commands, or one of them",
+        help="Show the commands, one of them, or what an error means and what to do about it",
         run=_help,
-        arguments=(Argument(name="command", kind="command", required=False, help="the command"),),
+        arguments=(
+            Argument(
+                name="topic",
+                kind="topic",
+                required=False,
+                help=f"a command, the name of an error (as GatedModelError), or {ERRORS} for a list of those",
+            ),
+        ),
     ),
 )

@@ -115,7 +115,7 @@ def _health(context: Context, *, model_id: str | None) -> CommandResult:
     if not context.may_wait:
         return CommandResult(job, Message(f"Probing {model_id}."))
     health = wait_for(job)
-    return CommandResult(health, health_chart(context.manager.describe(model_id)))
+    return CommandResult(health, health_chart(context.manager.describe(model_id)), tells_more=True)
 
 
 def _config(context: Context, *, model_id: str, settings: list[str]) -> CommandResult:
@@ -123,7 +123,7 @@ def _config(context: Context, *, model_id: str, settings: list[str]) -> CommandR
     if changes:
         context.manager.update_model_config(model_id, changes)
     config = context.manager.describe(model_id).config
-    return CommandResult(dict(config), settings_table(model_id, config))
+    return CommandResult(dict(config), settings_table(model_id, config), tells_more=True)
 
 
 COMMANDS = (

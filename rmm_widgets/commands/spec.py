@@ -18,13 +18,27 @@ if TYPE_CHECKING:
     from ..manager import ModelManager
     from ..runtime.job import Job  # noqa: F401 - the quoted base class below names it
 
-__all__ = ["Argument", "Command", "CommandResult", "Context", "Invocation", "JobListing", "JsonText", "Listing"]
+__all__ = [
+    "ERRORS",
+    "Argument",
+    "Command",
+    "CommandResult",
+    "Context",
+    "Invocation",
+    "JobListing",
+    "JsonText",
+    "Listing",
+]
 
 T = TypeVar("T")
 
-ArgumentKind = Literal["text", "model", "past_model", "command", "integer", "switch", "setting", "repository", "cached"]
-"""`model` is an id that must be registered, `past_model` one that may be gone by now, `setting` is `key=value`,
-`switch` takes no value, `repository` is one of the Hub, `cached` one whose files are on disk."""
+ArgumentKind = Literal["text", "model", "past_model", "topic", "integer", "switch", "setting", "repository", "cached"]
+"""`model` is an id that must be registered, `past_model` one that may be gone by now, `topic` what help explains,
+`setting` is `key=value`, `switch` takes no value, `repository` is one of the Hub, `cached` one whose files are on
+disk."""
+
+ERRORS = "errors"
+"""The topic of help that lists all errors."""
 
 
 class Argument(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,11 +103,13 @@ class CommandResult(msgspec.Struct, frozen=True):
     Attributes:
         value: For Python code: a record, a listing, a `Job`, an instance; None where there is only something to say.
         document: What people see; rendered when asked for.
+        tells_more: The document says more than the value does when it is shown, so a notebook shows both.
         trouble: What went wrong in part, where the rest is worth showing; the document tells it too.
     """
 
     value: Any
     document: Document
+    tells_more: bool = False
     trouble: tuple[str, ...] = ()
 
     @property

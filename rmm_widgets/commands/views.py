@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ..error_links import in_one_line
 from ..file_records import FileListing, FileProgress
 from ..safety_records import SafetyReport
 from ..story.records import Story, moment, told
@@ -182,6 +183,7 @@ def info_table(description: ModelDescription) -> Table:
         ("config", settings_text(description.config)),
         ("error", description.error),
         ("what to do", description.hint),
+        ("more", f"%rmm help {description.guide_name}" if description.guide_name else ""),
         *(
             (key.replace("_", " "), str(value))
             for key, value in info.metadata.items()
@@ -425,7 +427,7 @@ def _stage(description: ModelDescription) -> str:
 
 def _note(description: ModelDescription) -> str:
     if description.error:
-        return " — ".join(filter(None, (description.error, description.hint)))
+        return in_one_line(description.error, description.hint, description.guide_name)
     return description.health_reason
 
 

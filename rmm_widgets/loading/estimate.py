@@ -7,7 +7,7 @@ measured, and the comments say how.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,9 +166,17 @@ def model2vec_estimate(folder: Path, *, dtype: str = "auto") -> MemoryEstimate:
     return MemoryEstimate(weights=weights, working=_working(weights, 0), libraries=_MODEL2VEC)
 
 
-def hub_estimate(weights: int) -> MemoryEstimate:
-    """What a repository on the Hub would need by torch, of which only the bytes of its weights are known."""
-    return MemoryEstimate(weights=weights, working=_working(weights, 0), libraries=_TORCH)
+def hub_estimate(weights: int, formats: Collection[str] = ()) -> MemoryEstimate:
+    """What a repository on the Hub would need, of which only the bytes and the formats of its weights are known.
+
+    By onnxruntime where it has ONNX files, which are loaded before others, else by torch, as most are.
+    """
+    working = _working(weights, 0)
+    if "onnx" in formats:
+        return MemoryEstimate(weights=weights, working=max(weights, working), libraries=_ONNXRUNTIME)
+    if set(formats) == {"gguf"}:
+        return MemoryEstimate(weights=weights, working=working, libraries=_LLAMA_CPP)
+    return MemoryEstimate(weights=weights, working=working, libraries=_TORCH)
 
 
 def gguf_estimate(headers: Sequence[GgufHeader], *, context: int, text: int) -> MemoryEstimate:

@@ -10,12 +10,14 @@ from msgspec import Meta
 from ..types import ModelType
 from .lengths import NAME
 
-__all__ = ["Configuration", "Model", "Models", "Nothing", "OneOrMany", "Query", "Removal", "Repository"]
+__all__ = ["Configuration", "Model", "Models", "NamedError", "Nothing", "OneOrMany", "Query", "Removal", "Repository"]
 
 MOST_IDS = 1000
 """Models that one command may name."""
 MOST_KEYS = 50
 """Settings that one command may change."""
+LARGEST = 2**53 - 1
+"""A size in bytes: the largest number that a browser tells exactly."""
 
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
@@ -70,9 +72,16 @@ class Repository(msgspec.Struct, forbid_unknown_fields=True):
     type: ModelType | None = None
 
 
+class NamedError(msgspec.Struct, forbid_unknown_fields=True):
+    """An error of the guide."""
+
+    error: Annotated[str, Meta(max_length=NAME)]
+
+
 class Query(msgspec.Struct, forbid_unknown_fields=True):
     """Words to look for on the Hub."""
 
     query: Annotated[str, Meta(max_length=NAME)]
     type: ModelType | None = None
+    max_size: Annotated[int, Meta(ge=1, le=LARGEST)] | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..commands.render import SHOWN_ROWS, Column, Document, Table, environment, printable, size, to_html, to_text
+from ..error_links import in_one_line
 from .protocol import Progress, Row
 
 __all__ = ["bundle", "progress_html", "progress_line", "rows_html", "rows_text"]
@@ -50,7 +51,7 @@ def _table(rows: Sequence[Row]) -> Table:
     return Table(
         columns=(Column("id"), Column("type"), Column("status"), Column("health"), Column("note")),
         rows=tuple(
-            (row.id, row.type.value, row.stage, row.health.value, " — ".join(filter(None, (row.error, row.hint))))
+            (row.id, row.type.value, row.stage, row.health.value, in_one_line(row.error, row.hint, row.guide))
             for row in shown
         ),
         more=len(rows) - len(shown),
@@ -61,7 +62,7 @@ def _table(rows: Sequence[Row]) -> Table:
 def progress_line(row: Row, progress: Progress | None) -> str:
     """One model in one line: what it is doing, how far it is, what came out or what went wrong."""
     if row.error:
-        return f"{row.id}: {' — '.join(filter(None, (row.error, row.hint)))}"
+        return f"{row.id}: {in_one_line(row.error, row.hint, row.guide)}"
     if progress is None or progress.phase == "done":
         result = f", {size(row.size)}" if row.stage == "downloaded" and row.size else ""
         return f"{row.id}: {row.stage}{result}"

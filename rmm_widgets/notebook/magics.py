@@ -9,6 +9,7 @@ the commands do is in `rmm_widgets.commands`.
 from __future__ import annotations
 
 import functools
+import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,12 +22,15 @@ from ..commands.complete import complete
 from ..commands.dispatch import execute, execute_line, parse_cell
 from ..commands.job_views import error_line
 from ..commands.known import known_of
+from ..commands.overview import outline
+from ..commands.render import Message
 from ..commands.spec import CommandResult, Context
 from ..commands.table import TABLE
 from ..commands.waiting import WaitInterrupted
 from ..default_manager import get_manager
 from ..errors import RMMError
 from .display import RecordFormatters, has_front_end
+from .fallback import bundle
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -47,6 +51,8 @@ def register(shell: InteractiveShell) -> None:
     """Add the magics, their completion and the records' tables to a shell. Again: no change."""
     magics = _Magics(shell)
     add = cast("Callable[..., None]", shell.register_magic_function)
+    _describe(_Magics.line, "%rmm help COMMAND tells more of one.")
+    _describe(_Magics.cell, "They are not run before all of them were understood. %rmm help COMMAND tells more of one.")
     add(magics.line, "line", _NAME)
     add(magics.cell, "cell", _NAME)
     RecordFormatters(shell.display_formatter).add()
@@ -67,6 +73,12 @@ def _matchers(shell: InteractiveShell) -> list[Any]:
     return cast("Any", shell.Completer).custom_matchers
 
 
+def _describe(magic: Any, more: str) -> None:
+    """Let `%rmm?` name the commands."""
+    summary = magic.__doc__.partition("\n")[0]
+    magic.__doc__ = f"{summary}\n\n{textwrap.indent(outline(TABLE), '  ')}\n\n{more}"
+
+
 class _Magics:
     """The two magics of one shell."""
 
@@ -75,12 +87,12 @@ class _Magics:
 
     @no_var_expand
     def line(self, line: str) -> Any:
-        """Run one model command; alone, open the panel. `%rmm help` lists the commands."""
+        """Run one model command; alone, open the panel."""
         return self._in_one_line(self._run_line, line)
 
     @no_var_expand
     def cell(self, line: str, cell: str) -> None:
-        """Run model commands, one a line, after all lines were understood."""
+        """Run model commands, one a line."""
         self._in_one_line(self._run_cell, line, cell)
 
     def _run_line(self, line: str) -> Any:
@@ -92,8 +104,9 @@ class _Magics:
         context = self._context()
         # The line after %%rmm counts as the first, so that line numbers are those the cell shows.
         for invocation in parse_cell(context, [line, *cell.splitlines()]):
-            value = _value(execute(context, invocation))
-            if value is not None:
+            result = execute(context, invocation)
+            value = _value(result)
+            if value is not None and not result.tells_more:
                 _display(value)
 
     def _context(self) -> Context:
@@ -115,9 +128,11 @@ def _one_line(text: str) -> list[str]:
 
 
 def _value(result: CommandResult) -> Any:
-    """What the magic returns; a result without a value is printed."""
-    if result.value is None:
+    """What the magic returns, once what the value does not say by itself was shown."""
+    if result.value is None and isinstance(result.document, Message):
         print(result.text)  # noqa: T201 - a magic's output belongs to its cell
+    elif result.value is None or result.tells_more:
+        _display(bundle(result.document), raw=True)
     return result.value
 
 

@@ -33,6 +33,7 @@ _USUAL: dict[str, Any] = {
     "error": "",
     "hint": "",
     "fix": "",
+    "guide": "",
 }
 """What can be left out at a row's end: rarely anything else comes last."""
 

@@ -44,6 +44,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     hint: str
     fix: Fix
     """What a button beside the error should offer."""
+    guide: str
+    """The name under which `explain` tells more of the error, empty where there is none."""
     memory: int
     """Measured bytes of the loaded model, 0 where not loaded."""
     device: str
@@ -157,6 +159,8 @@ class CommandError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     hint: str
     fix: Fix = ""
     """What a button beside it should offer."""
+    guide: str = ""
+    """The name under which `explain` tells more of it, empty for a bug."""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -330,6 +334,16 @@ class Configured(msgspec.Struct, frozen=True, kw_only=True):
 
     problems: dict[str, str]
     """What is wrong, by the key; "" for what concerns several."""
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `explain`: what an error means and what to do about it. Code stands in backticks."""
+
+    name: str
+    meaning: str
+    steps: tuple[str, ...]
+    example: str
+    """Python that shows it, often empty."""
 
 
 class DiskModel(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ def describe(error: BaseException) -> CommandError:
     if isinstance(error, RMMError):
         name = type(error).__name__
         message, hint = cut(error.message, TEXT), cut(error.hint, TEXT)
-        return CommandError(type=name, message=message, hint=hint, fix=FIXES.get(name, ""))
+        return CommandError(type=name, message=message, hint=hint, fix=FIXES.get(name, ""), guide=error.guide_name)
     _log.warning("a command from a view failed", exc_info=error)
     return CommandError(
         type=cut(type(error).__name__, NAME),

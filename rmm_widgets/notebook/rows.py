@@ -61,6 +61,7 @@ def row(description: ModelDescription) -> Row:
         error=_sentence(description.error),
         hint=_sentence(description.hint),
         fix=fix(description),
+        guide=description.guide_name,
         memory=description.memory_bytes,
         device=description.device,
         placement=description.placement,

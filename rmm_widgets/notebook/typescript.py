@@ -56,6 +56,7 @@ _RECORDS: tuple[type[msgspec.Struct], ...] = (
     protocol.Setting,
     protocol.Details,
     protocol.Configured,
+    protocol.Explanation,
     protocol.DiskModel,
     protocol.Usage,
     protocol.Removed,

@@ -15,15 +15,17 @@ import msgspec
 from .. import __version__
 from ..commands.dispatch import execute
 from ..commands.find_views import formats_text
+from ..commands.parse import suggestions
 from ..commands.spec import Context, Invocation
 from ..commands.table import TABLE
+from ..error_guide.guide import ENTRIES
 from ..errors import InvalidCommandError, InvalidConfigError
 from ..types import HubModel
 from . import details as records
 from . import settings_schema
-from .arguments import Configuration, Model, Models, Nothing, OneOrMany, Query, Removal, Repository
+from .arguments import Configuration, Model, Models, NamedError, Nothing, OneOrMany, Query, Removal, Repository
 from .lengths import NAME, TEXT, cut
-from .protocol import PROTOCOL_VERSION, AllRows, Configured, Hello, Many, SearchResult
+from .protocol import PROTOCOL_VERSION, AllRows, Configured, Explanation, Hello, Many, SearchResult
 from .refusals import describe
 from .removals import prune, removal, remove
 from .scope import Later, Scope
@@ -110,7 +112,9 @@ def _execute(scope: Scope, name: str, values: Mapping[str, Any]) -> Any:
 
 def _search(scope: Scope, arguments: Query) -> Later:
     def work() -> list[SearchResult]:
-        job = scope.manager.search_hub(arguments.query, model_type=arguments.type, limit=arguments.limit)
+        job = scope.manager.search_hub(
+            arguments.query, model_type=arguments.type, limit=arguments.limit, max_size=arguments.max_size
+        )
         found = job.result()
         infos = reversed(scope.manager.get_all_models().values())
         known = {info.repo_id: info.model_id for info in infos if scope.shows(info.model_id)}
@@ -190,6 +194,15 @@ def _details(scope: Scope, arguments: Model) -> Later:
     return Later(work)
 
 
+def _explain(_scope: Scope, arguments: NamedError) -> Explanation:
+    entry = ENTRIES.get(arguments.error)
+    if entry is None:
+        raise InvalidCommandError(
+            f"there is no error {cut(repr(arguments.error), NAME)}", hint=suggestions(arguments.error, ENTRIES)
+        )
+    return Explanation(name=entry.name, meaning=entry.meaning, steps=entry.steps, example=entry.example)
+
+
 def _usage(scope: Scope, _arguments: Nothing) -> Later:
     def work() -> Any:
         measured = records.usage(scope.manager.disk_usage().result())
@@ -248,6 +261,7 @@ COMMANDS: Mapping[str, ViewCommand] = {
     "details": ViewCommand(Model, _details),
     "files": ViewCommand(Model, _files),
     "configure": ViewCommand(Configuration, _configure),
+    "explain": ViewCommand(NamedError, _explain),
     "usage": ViewCommand(Nothing, _usage),
     "removal": ViewCommand(Models, removal),
     "remove": ViewCommand(Removal, remove),

@@ -85,6 +85,8 @@ class Engine:
         self.owner: Callable[[], Any] = lambda: None
         """Set by the manager: gives it, for views of its jobs."""
         self.bytes_downloaded = 0
+        self.closing = False
+        """Set at the manager's end: what is cancelled now, nobody asked to be."""
         self._seq = 0
         self._dirty: dict[str, None] = {}
         """In the order in which they were touched: new models are shown in the order in which they came."""
@@ -355,6 +357,7 @@ class Engine:
             data |= {"error": effect.failure.reason, "error_type": effect.failure.error, "hint": effect.failure.hint}
         elif effect.action == "download_cancelled":
             data |= {"error": "Download cancelled", "error_type": "DownloadCancelledError"}
+            data |= {"closing": True} if self.closing else {}
         elif effect.action == "load_cancelled":
             data |= {"error": "Load cancelled", "error_type": "LoadCancelledError"}
         match effect.type:

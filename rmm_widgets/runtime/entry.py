@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
+from .. import errors
 from ..base_model import BaseModel
 from ..errors import IntegrityError, InvalidModelInfoError, ModelNotAvailableError, RMMError
 from ..file_records import FileListing
@@ -123,6 +124,13 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     def stage_word(self) -> str:
         """Where it stands, in the word that people see: "partial" for a download that can be resumed."""
         return "partial" if self.stage is Stage.REGISTERED and self.partial_bytes else self.stage.value
+
+    @property
+    def guide_name(self) -> str:
+        """The name under which `%rmm help` explains the error; empty where there is none."""
+        if not self.error or self.error_type in errors.__all__:
+            return self.error_type if self.error else ""
+        return errors.RMMError.__name__
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):

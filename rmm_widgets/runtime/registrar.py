@@ -1,7 +1,6 @@
-"""What is known: registering models, keeping them in the store, and seeing what other kernels changed.
+"""What is known: registering models, and seeing what other kernels changed.
 
-Writes go through one thread, in order, and are on disk before a caller is told so. Where the store cannot
-be used, the manager goes on in memory and says so.
+What a caller is told is on disk before; how it gets there is `keeping`'s business.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,13 +22,12 @@ from ..errors import (
 )
 from ..lifecycle.states import Stage
 from ..registry.records import StoredModel
-from ..registry.store import RegistryStore
 from ..types import ModelEventType, ModelInfo, freeze, thaw
-from .entry import CustomSource, Entry, ModelDescription
+from .entry import CustomSource, Entry
 from .gate import check_consent
 from .history import History
+from .keeping import Keeper
 from .revisions import keep_commit
-from .threads import SerialThread
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -66,31 +64,19 @@ class Registrar:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._store = RegistryStore(engine.data_dir)
-        self.on_disk = True
-        """False where the store could not be used, so that all is forgotten at the end."""
-        self._thread = SerialThread("rmm-store")
+        self.keeper = Keeper(engine)
         self._lock = asyncio.Lock()
         self._remove_files: dict[int, bool] = {}
         self._leaving: set[str] = set()
         """Deleted here; the store may have them still."""
-        self._unsaved: dict[str, Entry] = {}
-        self.history = History(engine.loop, self._in_store)
+        self.history = History(engine.loop, self.keeper.in_store)
         engine.on_event = self.history.note
         engine.on_removed = self._removed
-        engine.on_commit = engine.on_measured = self._save_soon
+        engine.on_commit = engine.on_measured = self.keeper.save_soon
 
     async def open(self) -> None:
         """Read the registry and look which models are on disk."""
-        try:
-            report = await self._thread.run(self._store.open)
-        except RegistryError as error:
-            _log.warning("%s This manager keeps its registry in memory only. %s", error, error.hint)
-            self._store, self.on_disk = RegistryStore.in_memory(), False
-            report = await self._thread.run(self._store.open)
-        if report.damaged:
-            _log.warning("%s", report.message)
-        for stored in await self._thread.run(self._store.models):
+        for stored in await self.keeper.open():
             self._admit(stored)
         await self._engine.disk.look(*self._engine.entries.values())
 
@@ -100,7 +86,7 @@ class Registrar:
         while True:
             await asyncio.sleep(REFRESH_INTERVAL)
             try:
-                if await self._thread.run(self._store.changed):
+                if await self.keeper.changed():
                     await self._refresh()
             except RegistryError as error:
                 _log.warning("%s", error)
@@ -110,13 +96,9 @@ class Registrar:
 
     async def close(self) -> None:
         """Write what is left and give the files back."""
-        await self._save_unsaved()
+        await self.keeper.save_unsaved()
         await self.history.close()
-        await self._thread.run(self._store.close)
-
-    def end_thread(self) -> None:
-        """End the store's thread, after `close`."""
-        self._thread.close()
+        await self.keeper.close()
 
     # Registering
 
@@ -166,7 +148,7 @@ class Registrar:
             for change in changes:
                 change.undo()
 
-        await self._put_or(undo, *entries)
+        await self.keeper.put_or(undo, *entries)
         for change in changes:
             model_id = change.entry.info.model_id
             if change.is_new:
@@ -311,7 +293,7 @@ class Registrar:
             async with self._lock:
                 try:
                     if model_id not in engine.entries:
-                        await self._thread.run(self._store.remove, model_id)
+                        await self.keeper.remove(model_id)
                 finally:
                     self._leaving.discard(model_id)
             freed = await self._free(entry) if remove_files else 0
@@ -370,12 +352,12 @@ class Registrar:
         def undo() -> None:
             entry.config = before
 
-        await self._put_or(undo, entry)
+        await self.keeper.put_or(undo, entry)
         if loaded and entry.worker is not None:
             try:
-                await self._or(undo, [entry], entry.worker.update_config(thaw(live)))
+                await self.keeper.do_or(undo, [entry], entry.worker.update_config(thaw(live)))
             except BaseException:
-                await self.save(entry)
+                await self.keeper.save(entry)
                 raise
             entry.live_config = live
         # What was said later counts, also where a crash is followed by a reload.
@@ -407,7 +389,7 @@ class Registrar:
             def undo() -> None:
                 entry.pinned = not pinned
 
-            await self._put_or(undo, entry)
+            await self.keeper.put_or(undo, entry)
             self._engine.settle(model_id)
             self._engine.memory.look_again()
 
@@ -437,55 +419,10 @@ class Registrar:
         def undo() -> None:
             entry.allowed_commit = before
 
-        await self._put_or(undo, entry)
+        await self.keeper.put_or(undo, entry)
         self._engine.gate.announce(entry, "unsafe_allowed" if commit else "unsafe_revoked", commit or before)
 
-    def _save_soon(self, entry: Entry) -> None:
-        """Write an entry that the runtime changed, together with all others that it changes just now."""
-        if not self._unsaved:
-            self._engine.loop.spawn(self._save_unsaved(), name="save")
-        self._unsaved[entry.info.model_id] = entry
-
-    async def _save_unsaved(self) -> None:
-        entries, self._unsaved = list(self._unsaved.values()), {}
-        await self.save(*entries)
-
-    async def save(self, *entries: Entry) -> None:
-        """Write entries, after the runtime changed them; trouble is logged, the work they belong to is done."""
-        known = [entry for entry in entries if self._engine.entries.get(entry.info.model_id) is entry]
-        if not known:
-            return  # they were deleted meanwhile
-        try:
-            await self._put(*known)
-        except RegistryError as error:
-            _log.warning("%s", error)
-
-    # The store and the disk
-
-    async def _in_store(self, work: Callable[[RegistryStore], Any]) -> Any:
-        return await self._thread.run(lambda: work(self._store))
-
-    async def _put(self, *entries: Entry) -> None:
-        await self._thread.run(self._store.put_many, [_stored(entry) for entry in entries])
-
-    async def _put_or(self, undo: Callable[[], None], *entries: Entry) -> None:
-        """Write entries that were just changed, all or none; where that fails, take the changes back."""
-        await self._or(undo, entries, self._put(*entries))
-
-    async def _or(self, undo: Callable[[], None], entries: Sequence[Entry], work: Coroutine[Any, Any, None]) -> None:
-        """Do what entries were just changed for; where that fails, take the changes back, also from the picture."""
-        before = [self._shown(entry) for entry in entries]
-        try:
-            await work
-        except BaseException:
-            undo()
-            seen = [e.info.model_id for e, was in zip(entries, before, strict=True) if self._shown(e) is not was]
-            if seen:
-                self._engine.settle(*seen)
-            raise
-
-    def _shown(self, entry: Entry) -> ModelDescription | None:
-        return self._engine.picture.models.get(entry.info.model_id)
+    # What other kernels wrote
 
     def _admit(self, stored: StoredModel) -> Entry:
         entry = Entry(
@@ -507,7 +444,7 @@ class Registrar:
         engine = self._engine
         async with self._lock:
             before = {model_id: _kept(entry) for model_id, entry in engine.entries.items()}
-            stored = {model.model_id: model for model in await self._thread.run(self._store.models)}
+            stored = {model.model_id: model for model in await self.keeper.models()}
             new: list[Entry] = []
             for model_id, model in stored.items():
                 entry = engine.entries.get(model_id)
@@ -541,18 +478,3 @@ def _files(info: ModelInfo) -> tuple[object, ...]:
 def _kept(entry: Entry) -> tuple[object, ...]:
     """What the store keeps of an entry, to tell whether it was changed here while the store was read."""
     return entry.info, entry.commit, entry.config, entry.pinned, entry.allowed_commit, entry.measured
-
-
-def _stored(entry: Entry) -> StoredModel:
-    now = datetime.now(UTC)
-    return StoredModel(
-        info=entry.info,
-        config=entry.config,
-        pinned=entry.pinned,
-        commit=entry.commit,
-        allowed_commit=entry.allowed_commit,
-        custom=entry.custom,
-        registered_at=entry.registered_at or now,
-        updated_at=now,
-        measured=entry.measured,
-    )

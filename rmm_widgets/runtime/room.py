@@ -50,5 +50,5 @@ def with_needs(found: Iterable[HubModel], room: Room) -> list[HubModel]:
     """What a search found, with what each would need and whether it fits."""
     from ..loading.estimate import hub_estimate
 
-    needs = [(each, None if each.weights is None else hub_estimate(each.weights).total) for each in found]
+    needs = [(each, None if each.weights is None else hub_estimate(each.weights, each.formats).total) for each in found]
     return [msgspec.structs.replace(each, need=need, fits=fits(need, room)) for each, need in needs]

@@ -22,6 +22,7 @@ PATIENCE = 10.0
 async def shut_down(engine: Engine, registrar: Registrar) -> list[RMMError]:
     """End all work of an engine; returns what could not be unloaded properly."""
     machine = engine.machine
+    engine.closing = True
     for model_id in list(machine.models):
         machine.cancel_load(model_id)
         machine.cancel_download(model_id)

@@ -138,7 +138,7 @@ class Transfers:
             if isinstance(error, HubUnavailableError):
                 with contextlib.suppress(asyncio.CancelledError):
                     told = await engine.in_thread(lambda: engine.disk.missing_text(entry), "disk")
-                    error.hint = " ".join(filter(None, (error.hint, told)))
+                    error.add_hint(told)
             with contextlib.suppress(asyncio.CancelledError):
                 await engine.disk.look_for_unfinished(entry)
         self._tasks.pop(model_id, None)

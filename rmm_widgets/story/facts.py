@@ -44,6 +44,10 @@ class Facts:
             return 0
         return value if -_MOST < value < _MOST else 0
 
+    def flag(self, name: str) -> bool:
+        """Whether it is said, and true."""
+        return self._data.get(name) is True
+
     def count(self, name: str) -> int:
         """A whole number, 0 where there is none."""
         return int(self.number(name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..error_links import pointer
 from ..lifecycle.states import Stage
 from ..quantities import bytes_text
 from ..types import ModelHealth
@@ -63,7 +64,8 @@ def advice_for(description: ModelDescription) -> str:
         case Stage.DOWNLOADED:
             return f"%rmm load {model_id} brings it into memory."
         case Stage.ERROR:
-            return _full(description.hint) or f"%rmm load {model_id} tries again."
+            advice = _full(description.hint) or f"%rmm load {model_id} tries again."
+            return f"{advice} {pointer(description.guide_name)}"
         case Stage.LOADED:
             return _advice_for_health(description)
         case _:

@@ -83,7 +83,7 @@ class Teller:
         """What tells each `data["action"]`."""
 
     def break_before(self, event: ModelEvent) -> str:
-        """What to say where an event is not of the same kernel as the one before it; empty where it is."""
+        """What to say where an event is not of the same session as the one before it; empty where it is."""
         other = event.seq <= self._seq
         self._seq = event.seq
         if not other:
@@ -96,7 +96,7 @@ class Teller:
         self._fetched_before = self._fetched_before or self._fetching
         self._in_memory = self._fetching = False
         self._loading_since = None
-        return f"A kernel ended {' and '.join(left)}; another one went on." if left else "Another kernel went on."
+        return f"A session ended {' and '.join(left)}; another one went on." if left else "Another session went on."
 
     def sentence(self, event: ModelEvent) -> Sentence:
         """What to say of an event; an empty text where other sentences say it."""
@@ -188,7 +188,10 @@ class Teller:
         return Sentence(f"{', '.join(parts)}.", closes="download")
 
     def _download_cancelled(self, facts: Facts) -> Sentence:
+        paused = self._moving_since is None
         self._end_download(facts)
+        if facts.flag("closing"):
+            return Sentence("" if paused else "The session ended, and its download with it.")
         return Sentence("The download was cancelled.")
 
     def _download_failed(self, facts: Facts) -> Sentence:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..commands.disk_views import verify_documents
+from ..commands.disk_views import verify_document, verify_documents
 from ..commands.dispatch import to_json
 from ..commands.job_views import error_line, job_document
 from ..commands.render import Message, size
@@ -80,7 +80,7 @@ class Follower:
             return
         reports = [result for result in results if isinstance(result, VerifyReport)]
         if reports:
-            self._output.show(verify_documents(reports))
+            self._output.show(verify_document(reports[0]) if one else verify_documents(reports))
         for job in jobs:
             if job.exception() is not None or isinstance(job.result(), VerifyReport):
                 continue

@@ -112,10 +112,10 @@ def _check_text(word: str) -> None:
 
 
 def _asked_about(invocation: Invocation) -> str | None:
-    """The command that help is wanted for, empty for all of them, None where something else is wanted."""
+    """What help is wanted for, empty for all commands, None where something else is wanted."""
     if invocation.wants_help:
         return invocation.command.name
-    return invocation.values["command"] or "" if invocation.command.name == "help" else None
+    return invocation.values["topic"] or "" if invocation.command.name == "help" else None
 
 
 # Running

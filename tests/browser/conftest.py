@@ -26,6 +26,7 @@ REPOSITORY = Path(__file__).parents[2]
 PATIENCE = 20_000.0
 """Milliseconds that an expectation gets where a test asks for no other time: machines may be busy."""
 
+LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 SCREENSHOTS = REPOSITORY / "test-results"
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -101,6 +102,18 @@ def lab(lab_page: LabPage) -> Iterator[LabPage]:
     lab_page.forget_incidents()
     yield lab_page
     assert lab_page.external_requests == []
+
+
+@pytest.fixture
+def themes(lab: LabPage) -> Iterator[Callable[[str], None]]:
+    """Changes JupyterLab's theme; the light one is back after the test."""
+
+    def change(theme: str) -> None:
+        lab.execute("apputils:change-theme", {"theme": theme})
+        expect(lab.page.locator(f"body[data-jp-theme-name='{theme}']")).to_be_attached()
+
+    yield change
+    change(LIGHT)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ def make_row(model_id: str, **changes: Any) -> dict[str, Any]:
         "error": "",
         "hint": "",
         "fix": "",
+        "guide": "",
         "memory": 0,
         "device": "",
         "placement": "",
@@ -95,6 +96,7 @@ def every_state() -> dict[str, Any]:
             error="The disk is full: 1.25 MB more are needed.",
             hint="Free some space.",
             fix="free-space",
+            guide="DiskFullError",
             actions=("download", "discard"),
         ),
     ]

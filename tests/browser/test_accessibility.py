@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, expect
 
 from . import answers
 from .axe import violations
+from .conftest import DARK, LIGHT
 from .lab import LabPage
 from .rows import every_state
 from .scenes import PANEL, Scene, button, panel_of, row
 from .standalone import StandaloneView
 
-LIGHT = "JupyterLab Light"
-THEMES = [LIGHT, "JupyterLab Dark", "JupyterLab Dark High Contrast"]
+THEMES = [LIGHT, DARK, "JupyterLab Dark High Contrast"]
 SMALLEST_TARGET = 24
-
-
-@pytest.fixture
-def themes(lab: LabPage) -> Iterator[Callable[[str], None]]:
-    """Changes JupyterLab's theme; the light one is back after the test."""
-
-    def change(theme: str) -> None:
-        lab.execute("apputils:change-theme", {"theme": theme})
-        expect(lab.page.locator(f"body[data-jp-theme-name='{theme}']")).to_be_attached()
-
-    yield change
-    change(LIGHT)
 
 
 def test_axe_finds_nothing_in_jupyterlab(lab: LabPage, scene: Scene, themes: Callable[[str], None]) -> None:
@@ -44,6 +32,8 @@ def test_axe_finds_nothing_in_jupyterlab(lab: LabPage, scene: Scene, themes: Cal
         expect(row(notebook.cell(1), "yolos-shapes").get_by_role("progressbar")).to_be_visible()
         expect(row(notebook.cell(1), "gone")).to_contain_text("error")
         expect(row(notebook.cell(1), "vit-digits")).to_contain_text("healthy")
+        button(notebook.cell(2), "More about RepositoryNotFoundError").click()
+        expect(notebook.cell(2)).to_contain_text("The Hub gives the same answer for a wrong name")
         views = [panel_of(notebook.cell(index)) for index in (1, 2, 3)]
         found: list[str] = []
         for theme in THEMES:

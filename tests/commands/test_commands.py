@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from rmm_widgets import errors
 from rmm_widgets.commands.dispatch import execute, execute_line, parse_cell
+from rmm_widgets.commands.job_views import job_document
+from rmm_widgets.commands.render import to_text
 from rmm_widgets.commands.spec import CommandResult, Context, JobListing, Listing
 from rmm_widgets.commands.table import TABLE
 from rmm_widgets.disk_records import DiskUsage, PruneReport
@@ -198,7 +201,7 @@ def test_status_stats_events(run: Run, echo: Echo) -> None:
 
 def test_add_download_verify_and_rm_with_a_hub(run: Run, manager: ModelManager, tmp_path: Path) -> None:
     searched = run("search minilm --limit 5")
-    assert "fits here" in searched.text
+    assert "fits" in searched.text
     found = searched.value
     assert found
     repo_id = found[0].repo_id
@@ -301,8 +304,33 @@ def test_help_lists_every_command_and_explains_each(run: Run) -> None:
         assert name in text
         assert run(f"help {name}").text == run(f"{name} --help").text
         assert command.help in run(f"help {name}").text
-    with pytest.raises(InvalidCommandError, match="no command"):
+    with pytest.raises(InvalidCommandError, match="no command and no error 'nonsense'") as caught:
         run("help nonsense")
+    assert caught.value.hint == "`%rmm help` lists the commands, `%rmm help errors` the errors."
+
+
+def test_help_explains_each_error_and_lists_them(run: Run) -> None:
+    listed = run("help errors").text
+    for name in errors.__all__:
+        assert name in listed
+        assert run(f"help {name}").text == run(f"help {name.lower()}").text
+        assert run(f"help {name}").text.startswith(f"{name}\n")
+    with pytest.raises(InvalidCommandError) as caught:
+        run("help GatdModelEror")
+    assert "GatedModelError" in caught.value.hint
+    with pytest.raises(InvalidCommandError) as caught:
+        run("help lod")
+    assert "load" in caught.value.hint
+
+
+def test_an_error_is_linked_once_wherever_it_is_shown(run: Run, echo: Echo, manager: ModelManager) -> None:
+    echo.fails_with = "bad weights"
+    job = manager.load_model("echo")
+    job.exception(LONG)
+    for line in ("info echo", "status echo", "why echo"):
+        assert " ".join(run(line).text.split()).count("%rmm help LoadError") == 1, line
+    assert to_text(job_document(job)).endswith("`%rmm help LoadError` tells more.")
+    assert "%rmm help" not in run("info echo").value.hint
 
 
 def test_a_cell_is_understood_whole_or_not_at_all(context: Context, echo: Echo, manager: ModelManager) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rmm_widgets import errors
 from rmm_widgets.commands.complete import Known, complete
 from rmm_widgets.commands.table import TABLE
 
@@ -30,6 +31,9 @@ KNOWN = Known(
         (" load bert --as ", "", []),
         (" why b", "b", ["bart-large", "bert"]),
         (" help lo", "lo", ["load"]),
+        (" help Dis", "Dis", ["DiskFullError"]),
+        (" help err", "err", ["errors"]),
+        (" help load ", "", []),
         (" nonsense ", "", []),
         (" ls --j", "--j", ["--json"]),
         (" config bert ", "", ["batch_size=", "dtype=", "normalize="]),
@@ -48,6 +52,10 @@ KNOWN = Known(
 )
 def test_what_fits(text: str, fragment: str, words: list[str]) -> None:
     assert complete(text, TABLE, KNOWN) == (fragment, words)
+
+
+def test_help_offers_commands_and_errors() -> None:
+    assert complete(" help ", TABLE, KNOWN)[1] == sorted([*TABLE, "errors", *errors.__all__])
 
 
 def test_nothing_typed_offers_every_command() -> None:

@@ -186,7 +186,7 @@ def test_L6_a_crash_is_named_wherever_users_look(manager: ModelManager, digits: 
         for line in (f"status {digits}", f"why {digits}", f"info {digits}"):
             assert words in " ".join(shown(manager, line).split())
         story = manager.explain(digits)
-        assert story.splitlines()[-1] == "What to do: Load it again."
+        assert story.splitlines()[-1] == "What to do: Load it again. `%rmm help WorkerDiedError` tells more."
         assert story.splitlines()[-2].startswith("Now: Error: ")
     assert story.count("It crashed") == 3
 

@@ -14,6 +14,8 @@ PACKAGE = Path(rmm_widgets.__file__).parent
 
 LAYERS: list[set[str]] = [
     {
+        "error_guide",
+        "error_links",
         "errors",
         "names",
         "types",
@@ -131,6 +133,13 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 def test_records_and_errors_need_no_more_than_msgspec() -> None:
     loaded = loaded_after("from rmm_widgets import ModelInfo, RMMError; ModelInfo('a', 'embedding_model', 'a/b')")
     assert loaded & (HEAVY | {"IPython", "numpy", "psutil", "sqlite3", "traitlets"}) == set()
+
+
+def test_making_an_error_does_not_read_the_guide() -> None:
+    code = "import rmm_widgets; rmm_widgets.LoadError('what happened', hint='what to do')"
+    script = f"{code}\nimport sys; print([name for name in sys.modules if name.startswith('rmm_widgets.error')])"
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert output.stdout.split() == ["['rmm_widgets.error_links',", "'rmm_widgets.errors']"]
 
 
 def test_a_manager_needs_neither_the_hub_nor_widgets(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def while_it_is_read(manager: ModelManager, barrier: Barrier, *changes: Coroutin
     registrar = manager._registrar
 
     async def change() -> list[Any]:
-        held = asyncio.ensure_future(registrar._in_store(lambda _: barrier()))
+        held = asyncio.ensure_future(registrar.keeper.in_store(lambda _: barrier()))
         reads = asyncio.ensure_future(registrar._refresh())
         await asyncio.sleep(0)
         changing = [asyncio.ensure_future(each) for each in changes]
@@ -130,7 +130,7 @@ def test_what_is_deleted_while_the_registry_is_read_stays_deleted(manager: Model
 
     (job,) = while_it_is_read(manager, barrier, delete())
     job.result(30)
-    kept = manager._loop.run(registrar._in_store(lambda store: store.models()))
+    kept = manager._loop.run(registrar.keeper.in_store(lambda store: store.models()))
     assert (manager.get_all_models(), kept) == ({}, [])
 
 

@@ -251,14 +251,15 @@ def test_L5_killed_while_it_is_unloaded(manager: ModelManager, digits: str, numb
 
 
 def test_L7_a_load_that_hangs_is_killed_in_time(make_manager: Callable[..., ModelManager], digits: str) -> None:
-    manager = make_manager(load_timeout=1.0)
+    limit = 4.0  # a busy machine may need some of it until there is a worker to suspend
+    manager = make_manager(load_timeout=limit)
     began = time.monotonic()
     job = manager.load_model(digits)
     worker = the_worker()
     worker.suspend()
     with pytest.raises(LoadTimeoutError):
         job.result(30)
-    assert time.monotonic() - began < 1 + 3 + 2, "the limit, two seconds of grace, and some for a busy machine"
+    assert time.monotonic() - began < limit + 3 + 2, "the limit, two seconds of grace, and some for a busy machine"
     assert not worker.is_running()
     assert manager.get_model_status(digits) is ModelStatus.ERROR
     assert manager.get_model_health(digits) is ModelHealth.UNHEALTHY

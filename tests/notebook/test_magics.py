@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.testing.globalipapp import start_ipython
+from IPython.utils.capture import capture_output
 
 import rmm_widgets
-from rmm_widgets.errors import InvalidCommandError, ModelNotRegisteredError
+from rmm_widgets.commands.table import TABLE
+from rmm_widgets.errors import InvalidCommandError, LoadError, ModelNotRegisteredError
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.notebook import magics
 from rmm_widgets.types import ModelInstance, ModelStatus
@@ -74,6 +78,35 @@ def test_what_has_no_value_is_printed(shell: InteractiveShell, echo: Echo, capsy
     assert "Pinned echo" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("health echo", "echo: healthy"),
+        ("config echo", "echo has no settings."),
+        ("freeze {lock}", "Wrote {lock}: 0 models. Not in it, because they are your own objects: echo."),
+        ("help", "search QUERY"),
+    ],
+)
+def test_what_a_value_does_not_say_is_shown_beside_it(
+    shell: InteractiveShell, echo: Echo, capsys: pytest.CaptureFixture[str], tmp_path: Path, line: str, told: str
+) -> None:
+    run(shell, "%rmm load echo --wait")
+    capsys.readouterr()
+    lock = str(tmp_path / "a.lock")
+    with capture_output() as captured:
+        run(shell, f"shown = %rmm {line.format(lock=lock)}")
+    (shown,) = captured.outputs
+    assert told.format(lock=lock) in shown.data["text/plain"]
+    assert told.format(lock=lock) in shown.data["text/html"]
+
+
+def test_the_question_mark_names_every_command(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    for magic in ("%rmm", "%%rmm"):
+        shell.run_cell(f"{magic}?")
+        told = capsys.readouterr().out
+        assert [name for name, each in TABLE.items() if f"  {name}" not in told or each.help not in told] == []
+
+
 def test_an_error_is_one_line_and_ends_the_cell(
     shell: InteractiveShell, echo: Echo, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,7 +114,18 @@ def test_an_error_is_one_line_and_ends_the_cell(
         run(shell, "%rmm load ecko\nreached = True")
     assert "reached" not in shell.user_ns
     out = capsys.readouterr().out
-    assert out.strip() == "\x1b[31mthere is no model 'ecko' — Did you mean echo?\x1b[0m"
+    more = "`%rmm help ModelNotRegisteredError` tells more."
+    assert out.strip() == f"\x1b[31mthere is no model 'ecko' — Did you mean echo? — {more}\x1b[0m"
+
+
+def test_a_traceback_says_what_can_be_typed_to_read_more(shell: InteractiveShell) -> None:
+    assert LoadError("bad").__notes__ == ["`%rmm help LoadError` tells more."]
+    with pytest.raises(ModelNotRegisteredError) as caught:
+        run(shell, "import rmm_widgets\nrmm_widgets.get_manager().load_model('ecko')")
+    shown = "".join(traceback.format_exception(caught.value))
+    assert shown.count("tells more") == 1
+    rmm_widgets.unload_ipython_extension(shell)
+    assert LoadError("bad").__notes__ == ["`%load_ext rmm_widgets` and then `%rmm help LoadError` tell more."]
 
 
 def test_S18_ipython_expands_nothing(shell: InteractiveShell, echo: Echo) -> None:

@@ -35,6 +35,7 @@ def make_row(model_id: str, stage: str = "registered") -> Row:
         error="",
         hint="",
         fix="",
+        guide="",
         memory=0,
         device="",
         placement="",

@@ -10,6 +10,7 @@ import pytest
 
 from rmm_widgets.lifecycle.states import Stage
 from rmm_widgets.manager import ModelManager
+from rmm_widgets.notebook.fallback import progress_line, rows_text
 from rmm_widgets.notebook.snapshots import Snapshots
 from rmm_widgets.runtime.entry import ModelDescription, Picture
 from rmm_widgets.types import ModelDownloadProgress, ModelHealth, ModelStatus
@@ -101,6 +102,7 @@ def test_N4_a_row_is_short_and_names_no_home_folder(manager: ModelManager, descr
         info=msgspec.structs.replace(described.info, description="d" * 5000),
         error=f"no space in {home}/.cache/huggingface",
         hint=f"Free some of {home}. " + "x" * 5000,
+        error_type="DiskFullError",
         health_reason=home,
     )
     picture = msgspec.structs.replace(manager.picture, models={"echo": model})
@@ -109,3 +111,6 @@ def test_N4_a_row_is_short_and_names_no_home_folder(manager: ModelManager, descr
     assert home not in row.hint
     assert row.health_reason == "~"
     assert len(row.description) + len(row.hint) < 700
+    assert row.guide == "DiskFullError"
+    assert rows_text([row]).count("`%rmm help DiskFullError` tells more.") == 1
+    assert progress_line(row, None).endswith("`%rmm help DiskFullError` tells more.")

@@ -37,14 +37,21 @@ def test_the_pages_of_the_commands_are_current() -> None:
     assert _read("commands.md") == written, "run: python docs/generate_commands.py"
 
 
+def test_the_errors_are_as_the_guide_has_them() -> None:
+    page = _read("troubleshooting.md")
+    written = runpy.run_path(str(DOCS / "generate_troubleshooting.py"))["document"](page)
+    assert page == written, "run: python docs/generate_troubleshooting.py"
+
+
 @pytest.mark.parametrize("name", errors.__all__)
-def test_every_error_has_its_row(name: str) -> None:
-    assert re.search(rf"^\| `{name}` \|", _read("troubleshooting.md"), re.MULTILINE)
+def test_every_error_has_its_section(name: str) -> None:
+    assert _section(_read("troubleshooting.md"), f"### {name}").strip()
+    assert name.lower() in _anchors(DOCS / "troubleshooting.md")
 
 
 @pytest.mark.parametrize("name", rmm_widgets.__all__)
 def test_every_public_name_is_documented(name: str) -> None:
-    assert re.search(rf"`{name}\b", _read("api.md") + _read("troubleshooting.md"))
+    assert re.search(rf"(`|^### ){name}\b", _read("api.md") + _read("troubleshooting.md"), re.MULTILINE)
 
 
 def test_every_method_of_the_manager_is_documented() -> None:

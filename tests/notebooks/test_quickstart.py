@@ -1,4 +1,4 @@
-"""The quickstart is small, clean, and gives the same whenever it is run."""
+"""The notebooks are small, clean, lead on to one another, and give the same whenever they are run."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ import re
 from pathlib import Path
 
 import pytest
-from nbformat import NotebookNode
+from nbformat import NotebookNode, v4
 
-from .execute import WIDGET, clean, read, run_all, running
+from rmm_widgets.demo.server import DemoHub
+
+from .execute import TWIN, WIDGET, clean, read, run_all, running
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 QUICKSTART = ROOT / "notebooks" / "01-quickstart.ipynb"
 IGNORED = "nbval-ignore-output"
+SHARING = [path for path in NOTEBOOKS if path != QUICKSTART and "demo.start()" in path.read_text(encoding="utf-8")]
+"""Those that use the demo's folder; the others make all they use, in a temporary one."""
 OF_THIS_MACHINE = re.compile(
     r"(?<![\w.:/<])/(?:home|root|tmp|Users|usr|var|opt|mnt|srv|private)/|0x[0-9a-f]{6,}|127\.0\.0\.1"
 )
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 LARGEST = 200_000
 """Bytes of a stored notebook."""
 
@@ -37,6 +42,15 @@ def test_stored_notebooks_are_clean(path: Path) -> None:
         failed = any(output.output_type == "error" for output in cell.outputs)
         assert failed == ("raises-exception" in cell.metadata.get("tags", []))
         assert not any(WIDGET in output.get("data", {}) for output in cell.outputs)
+        assert not re.search(r"demo\.start\([^)]", cell.source), "under `make demo` others use that hub"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_links_lead_to_the_other_notebooks(path: Path) -> None:
+    texts = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+    links = [link for text in texts for link in LINK.findall(text) if not link.startswith("https://")]
+    assert links or path == NOTEBOOKS[-1]
+    assert [link for link in links if not (path.parent / link).exists()] == []
 
 
 def test_the_pattern_for_paths_finds_some() -> None:
@@ -58,15 +72,37 @@ def test_running_all_again_gives_the_same(tmp_path: Path, monkeypatch: pytest.Mo
                 assert _outputs(notebook) == _outputs(stored)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("path", SHARING, ids=lambda path: path.name)
+def test_running_all_again_under_make_demo_gives_the_same(
+    path: Path, hub: DemoHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice in one kernel, with the hub that `make demo` runs for all notebooks."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    stored, notebook = read(path), read(path)
+    with running(notebook, tmp_path, hub_url=hub.url) as client:
+        for _ in range(2):
+            run_all(client)
+            assert _outputs(notebook) == _outputs(stored)
+
+
 def test_cleaning_takes_away_what_is_of_one_run() -> None:
     notebook = read(QUICKSTART)
     before = json.dumps(notebook)
-    cell = next(cell for cell in notebook.cells if cell.get("outputs"))
-    cell.execution_count = cell.outputs[0].execution_count = 77
-    cell.outputs[0].data[WIDGET] = {"model_id": "1"}
+    result = next(cell for cell in notebook.cells if cell.get("outputs"))
+    result.execution_count = result.outputs[0].execution_count = 77
+    result.outputs[0].data[WIDGET] = {"model_id": "1"}
+    picture = next(output for output in _all_outputs(notebook) if "image/png" in output.get("data", {}))
+    picture.data["image/jpeg"] = picture.data["image/png"]
+    shown = next(cell for cell in notebook.cells if cell.get("outputs") and TWIN in json.dumps(cell.outputs))
+    shown.outputs.append(v4.new_output("display_data", {"text/plain": "a table", WIDGET: {"model_id": "2"}}))
     notebook.metadata.widgets = {"state": {}}
     clean(notebook)
     assert json.dumps(notebook) == before
+
+
+def _all_outputs(notebook: NotebookNode) -> list[NotebookNode]:
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
 def _outputs(notebook: NotebookNode) -> dict[str, list[object]]:

@@ -10,6 +10,7 @@ import pytest
 
 import rmm_widgets
 from rmm_widgets import BaseModel, Job, ModelInstance, ModelManager, RMMError, VerifyReport, errors
+from rmm_widgets.error_links import pointer_here
 
 MANAGER = {
     "register_model": "(self, info, *, model=None, replace=False)",
@@ -256,9 +257,22 @@ def test_an_error_and_its_parent(name: str, parent: type[RMMError]) -> None:
     assert issubclass(kind, parent)
     error = kind("what happened", model_id="m", hint="what to do")
     assert (str(error), error.model_id, error.hint) == ("what happened", "m", "what to do")
-    assert error.__notes__ == ["Hint: what to do"]
+    assert error.__notes__ == ["Hint: what to do", pointer_here(name)]
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), copy.model_id, copy.hint) == (kind, "what happened", "m", "what to do")
+    assert copy.__notes__ == error.__notes__
+
+
+def test_a_hint_that_comes_later_is_in_tracebacks_too() -> None:
+    error = RMMError("what happened")
+    error.add_note("beside it")
+    pointer, beside = error.__notes__
+    error.add_hint("")
+    assert (error.hint, error.__notes__) == ("", [pointer, beside])
+    error.add_hint("Do this.")
+    error.add_hint("Then that.")
+    assert error.hint == "Do this. Then that."
+    assert error.__notes__ == ["Hint: Do this. Then that.", pointer, beside]
 
 
 @pytest.mark.parametrize("name", ["InvalidModelInfoError", "InvalidConfigError"])

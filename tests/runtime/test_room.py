@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from rmm_widgets.runtime.room import Room, fits, room_for, with_needs
@@ -32,3 +33,15 @@ def test_only_weights_tell_what_a_repository_needs() -> None:
     assert 1.2 * 10**9 <= first.need < 2 * 10**9, "weights, a share for calls, and the library"
     assert first.fits == "tight"
     assert (second.need, second.fits) == (None, "unknown")
+
+
+def test_a_repository_with_onnx_files_needs_no_torch() -> None:
+    room = Room(now=10**9, most=10**10)
+    tiny = HubModel(repo_id="o/tiny", weights=10**6)
+    torch, onnx, gguf = with_needs(
+        [tiny, *(msgspec.structs.replace(tiny, formats=each) for each in (("onnx", "safetensors"), ("gguf",)))], room
+    )
+    assert torch.need is not None
+    assert onnx.need is not None
+    assert gguf.need is not None
+    assert max(onnx.need, gguf.need) < 0.3 * torch.need

@@ -170,7 +170,7 @@ def doubles_of_disk(world: World, folder: Path) -> dict[str, Any]:
         "downloads.quarantine.set_aside": set_aside,
         "downloads.verified.VerifiedFiles": VerifiedFiles,
         "downloads.client.FetchClient": FetchClient,
-        "runtime.registrar.RegistryStore": lambda _folder: SimStore(world),
+        "runtime.keeping.RegistryStore": lambda _folder: SimStore(world),
     }
 
 

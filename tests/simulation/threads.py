@@ -170,7 +170,7 @@ def doubles_of_threads(world: World) -> dict[str, Any]:
         "runtime.engine.run_in_thread": run_in_thread,
         "runtime.engine.Listener": SimListener,
         "runtime.bus.Listener": SimListener,
-        "runtime.registrar.SerialThread": SerialThread,
+        "runtime.keeping.SerialThread": SerialThread,
         "runtime.transfers.CoroutineThread": CoroutineThread,
         "runtime.disk.CoroutineThread": CoroutineThread,
     }

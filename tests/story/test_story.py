@@ -269,13 +269,30 @@ TABLE: list[tuple[str, list[Given], list[str]]] = [
         ],
         [
             f"Loaded {LOADED_TEXT}",
-            "A kernel ended with the model in memory; another one went on.",
+            "A session ended with the model in memory; another one went on.",
             "A load began.",
             "A download began.",
-            "A kernel ended in the middle of a download and in the middle of a load; another one went on.",
+            "A session ended in the middle of a download and in the middle of a load; another one went on.",
             "The error was cleared by an unload.",
-            "Another kernel went on.",
+            "Another session went on.",
             "The error was cleared by an unload.",
+        ],
+    ),
+    (
+        "sessions that ended with a download under way, and with a paused one",
+        [
+            ("download_start", "download_started", 0, {}),
+            ("download_error", "download_cancelled", 9, {"error": "Download cancelled", "closing": True}),
+            ("download_start", "download_started", 20, {"seq": 1}),
+            ("download_progress", "download_paused", 25, {"progress": 40.0}),
+            ("download_error", "download_cancelled", 29, {"error": "Download cancelled", "closing": True}),
+        ],
+        [
+            "A download began.",
+            "The session ended, and its download with it.",
+            "Another session went on.",
+            "A download began.",
+            "The download was paused at 40 %.",
         ],
     ),
     (

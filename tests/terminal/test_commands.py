@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import rmm_widgets
+from rmm_widgets import errors
 from rmm_widgets.commands.table import TABLE
 from rmm_widgets.demo.server import DemoHub
 from rmm_widgets.manager import ModelManager
@@ -35,7 +36,8 @@ def test_the_way_of_a_model(terminal: Terminal) -> None:
     assert told is not None
     assert Path(told[1]).joinpath("config.json").exists()
     assert "downloaded" in terminal.ok("status", "tiny")
-    assert "tiny: all 10 files are as published." in terminal.ok("verify")
+    assert "all 10 files are as published." in terminal.ok("verify")
+    assert "tiny: all 10 files are as published." in terminal.ok("verify", "tiny")
     assert "tiny" in terminal.ok("du")
     assert terminal.ok("prune") == "Nothing to remove.\n"
     assert "What to do: %rmm load tiny brings it into memory." in terminal.ok("why", "tiny"), "the notebook's way"
@@ -49,6 +51,7 @@ def test_the_way_of_a_model(terminal: Terminal) -> None:
 def test_what_lists_gives_json(terminal: Terminal) -> None:
     terminal.ok("add", "rmm-demo/minilm-toy")
     assert terminal.run("resume", "minilm-toy").returncode == 0
+    terminal.ok("freeze", str(terminal.folder / "rmm.lock"))
     values = {
         name: json.loads(terminal.ok(*words, "--json"))
         for name, words in {
@@ -64,6 +67,8 @@ def test_what_lists_gives_json(terminal: Terminal) -> None:
             "verify one": ("verify", "minilm-toy"),
             "du": ("du",),
             "prune": ("prune",),
+            "adopt": ("adopt",),
+            "sync": ("sync", str(terminal.folder / "rmm.lock")),
         }.items()
     }
     assert values["search"][0]["repo_id"] == "rmm-demo/minilm-toy"
@@ -73,6 +78,7 @@ def test_what_lists_gives_json(terminal: Terminal) -> None:
     assert values["stats"]["downloaded_models"] == 1
     assert [each["model_id"] for each in values["verify"]] == ["minilm-toy"]
     assert values["verify one"] == values["verify"][0]
+    assert [each["model_id"] for each in values["sync"]["models"]] == ["minilm-toy"]
     assert {name for name, each in TERMINAL_TABLE.items() if each.as_json and not each.only_in_notebooks} == {
         name.partition(" ")[0] for name in values
     }
@@ -100,6 +106,21 @@ def test_errors_are_one_line_on_standard_error(offline: Terminal, words: list[st
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(told)
+    assert re.search(r" — `rmm help (\w+Error)` tells more\.\n$", done.stderr)
+
+
+def test_a_lock_file_is_a_check_for_scripts(terminal: Terminal) -> None:
+    lock = str(terminal.folder / "class.lock")
+    terminal.ok("add", "rmm-demo/minilm-toy", "--as", "tiny")
+    assert terminal.ok("freeze", lock) == f"Wrote {lock}: 1 model.\n"
+    differs = terminal.run("sync", lock, "--check")
+    assert (differs.returncode, differs.stdout) == (1, "")
+    assert "tiny" in differs.stderr
+    assert f"`rmm sync {lock}` registers and fetches what is missing." in differs.stderr
+    assert "1 model as " in terminal.ok("sync", lock)
+    assert "1 model as " in terminal.ok("sync", lock, "--check")
+    missing = terminal.run("sync", lock + ".old", "--check")
+    assert (missing.returncode, missing.stdout) == (1, "")
 
 
 def test_a_damaged_model_fails_the_verification_and_is_repaired(terminal: Terminal, hub: DemoHub) -> None:
@@ -137,10 +158,18 @@ def test_help_tells_what_a_terminal_has(offline: Terminal) -> None:
     assert shown == offline.ok("help") == offline.ok("--help")
     listed = {line.split()[0] for line in shown.splitlines()}
     assert set(TABLE) - listed == ONLY_IN_NOTEBOOKS
-    assert shown.splitlines()[-1].startswith("rmm help COMMAND tells more. In notebooks also, as %rmm COMMAND: ")
+    last = shown.splitlines()[-1]
+    assert last.startswith(
+        "rmm help COMMAND tells more, rmm help ERROR explains an error by its name. In notebooks also"
+    )
     assert offline.ok("help", "download") == offline.ok("download", "--help")
     assert offline.ok("download", "-h").startswith("rmm download ID…\n"), "there is no --wait"
     assert "Only in notebooks: A loaded model belongs to a kernel." in offline.ok("help", "load")
+    explained = offline.ok("help", "moDelnotregisterederror")
+    assert explained.startswith("ModelNotRegisteredError\n")
+    assert "`rmm ls` lists all" in explained
+    listed = {line.split()[0] for line in offline.ok("help", "errors").splitlines()}
+    assert set(errors.__all__) <= listed
     assert offline.ok("--version") == f"rmm_widgets {rmm_widgets.__version__}\n"
     assert not offline.folder.joinpath("data").exists(), "nothing was opened for that"
 

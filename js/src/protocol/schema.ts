@@ -40,6 +40,8 @@ export interface Row {
   hint: string;
   /** What a button beside the error should offer. */
   fix: Fix;
+  /** The name under which `explain` tells more of the error, empty where there is none. */
+  guide: string;
   /** Measured bytes of the loaded model, 0 where not loaded. */
   memory: number;
   device: string;
@@ -141,6 +143,8 @@ export interface CommandError {
   hint: string;
   /** What a button beside it should offer. */
   fix?: Fix;
+  /** The name under which `explain` tells more of it, empty for a bug. */
+  guide?: string;
 }
 
 /** The answer to a command: exactly one, at once where it only begins something, else when it is known. */
@@ -300,6 +304,15 @@ export interface Details {
 export interface Configured {
   /** What is wrong, by the key; "" for what concerns several. */
   problems: Record<string, string>;
+}
+
+/** The answer to `explain`: what an error means and what to do about it. Code stands in backticks. */
+export interface Explanation {
+  name: string;
+  meaning: string;
+  steps: string[];
+  /** Python that shows it, often empty. */
+  example: string;
 }
 
 /** One line of `usage`: what a model takes, what deleting it would free. Sizes are bytes. */

@@ -6,6 +6,8 @@ import { CommandFailed } from "./command-client";
 export interface Failure {
   readonly message: string;
   readonly hint: string;
+  /** The name under which the guide tells more, empty where there is none. */
+  readonly guide: string;
   retry(): void;
 }
 
@@ -30,7 +32,8 @@ export class Attempt {
       if (!(error instanceof CommandFailed)) {
         throw error;
       }
-      this.failure.value = { message: error.message, hint: error.hint, retry: () => void this.run(what, work) };
+      const { message, hint, guide } = error;
+      this.failure.value = { message, hint, guide, retry: () => void this.run(what, work) };
       this.said.value = error.message;
     } finally {
       this.busy.value = "";

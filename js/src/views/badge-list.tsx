@@ -4,6 +4,7 @@ import { formatBytes, statusWords } from "./format";
 import { HealthMark } from "./health-mark";
 import { LiveRegion } from "./live-region";
 import { LongList } from "./long-list";
+import { MoreAbout } from "./more-about";
 import { Notices } from "./notices";
 import type { ViewState } from "./state";
 
@@ -15,7 +16,7 @@ export function BadgeList({ state }: { state: ViewState }) {
       {rows.length === 0 && <p class="rmm-empty">No models.</p>}
       <ul class="rmm-badges" aria-label="Health">
         <LongList rows={rows} matters={(row) => row.health !== "unknown" || row.error !== ""}>
-          {(row) => <Badge key={row.id} row={row} />}
+          {(row) => <Badge key={row.id} row={row} state={state} />}
         </LongList>
       </ul>
       <LiveRegion state={state} />
@@ -23,7 +24,7 @@ export function BadgeList({ state }: { state: ViewState }) {
   );
 }
 
-function Badge({ row }: { row: Row }) {
+function Badge({ row, state }: { row: Row; state: ViewState }) {
   return (
     <li class="rmm-badge" data-health={row.health}>
       <span class="rmm-id" title={row.id}>
@@ -38,6 +39,7 @@ function Badge({ row }: { row: Row }) {
         <span class="rmm-error-words">
           <span class="rmm-error-text">{row.error}</span>
           {row.hint && <span class="rmm-hint"> {row.hint}</span>}
+          <MoreAbout name={row.guide} state={state} />
         </span>
       )}
     </li>

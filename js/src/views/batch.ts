@@ -45,12 +45,12 @@ export function readRefused(answer: unknown): Record<string, CommandError> {
 
 const MOST_TOLD = 3;
 
-/** What was refused in one message with one hint; null where nothing was. */
+/** What was refused in one message with the first one's hint and name in the guide; null where nothing was. */
 export function refusal(
   label: string,
   asked: number,
   refused: Readonly<Record<string, CommandError>>,
-): { message: string; hint: string } | null {
+): { message: string; hint: string; guide: string } | null {
   const all = Object.entries(refused);
   if (all.length === 0) {
     return null;
@@ -59,5 +59,6 @@ export function refusal(
   const rest = all.length - told.length;
   const more = rest > 0 ? ` And ${rest} more.` : "";
   const [, first] = all[0] as [string, CommandError];
-  return { message: `${label}: ${all.length} of ${asked} refused. ${told.join(" ")}${more}`, hint: first.hint };
+  const message = `${label}: ${all.length} of ${asked} refused. ${told.join(" ")}${more}`;
+  return { message, hint: first.hint, guide: first.guide ?? "" };
 }

@@ -8,12 +8,15 @@ export class CommandFailed extends Error {
   readonly type: string;
   readonly hint: string;
   readonly fix: Fix;
+  /** The name under which the guide tells more, empty where there is none. */
+  readonly guide: string;
 
   constructor(error: CommandError) {
     super(cutText(error.message));
     this.type = error.type;
     this.hint = cutText(error.hint);
     this.fix = error.fix ?? "";
+    this.guide = cutText(error.guide ?? "");
   }
 }
 

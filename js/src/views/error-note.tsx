@@ -6,6 +6,7 @@ import { allowLine, installLine, logInLine, repositoryPage } from "./commands-in
 import { CopyLine } from "./copy-line";
 import { DialogButton } from "./dialog-button";
 import { formatBytes } from "./format";
+import { MoreAbout } from "./more-about";
 import type { ViewState } from "./state";
 
 interface NoteProps {
@@ -25,6 +26,7 @@ export function ErrorNote({ row, state }: NoteProps) {
         {row.hint && <span class="rmm-hint"> {row.hint}</span>}
       </p>
       <FixOf row={row} state={state} />
+      <MoreAbout name={row.guide} state={state} />
     </div>
   );
 }

@@ -14,6 +14,8 @@ export function isRepository(text: string): boolean {
 export class HubQuery {
   readonly text = signal("");
   readonly type = signal<ModelType | "">("");
+  /** Bytes that a model may have on the Hub, 0 for any number. */
+  readonly maxSize = signal(0);
   readonly attempt = new Attempt();
   readonly results = signal<readonly SearchResult[] | null>(null);
   /** The words that the results are for. */
@@ -43,8 +45,13 @@ export class HubQuery {
   search(): Promise<void> {
     const query = this.text.value.trim();
     const type = this.type.value;
+    const maxSize = this.maxSize.value;
     return this.attempt.run("Asking the Hub…", async () => {
-      const found = await this.#state.ask("search", type ? { query, type } : { query });
+      const found = await this.#state.ask("search", {
+        query,
+        ...(type && { type }),
+        ...(maxSize > 0 && { max_size: maxSize }),
+      });
       const results = Array.isArray(found) ? (found as readonly SearchResult[]) : [];
       batch(() => {
         this.results.value = results;

@@ -45,7 +45,7 @@ export function HubSearch({ state }: { state: ViewState }) {
           Search
         </button>
       </form>
-      {failure && <FailureNote failure={failure} busy={busy} />}
+      {failure && <FailureNote failure={failure} busy={busy} state={state} />}
       <SearchResults query={query} state={state} />
     </div>
   );

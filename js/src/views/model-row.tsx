@@ -136,14 +136,16 @@ function Status({ row, state }: { row: Row; state: ViewState }) {
       {row.allowed && <span class="rmm-small"> unsafe files allowed</span>}
       {/* Another model's bar is another one, also where the row's element is the same. */}
       {withBar && <ProgressBar key={row.id} row={row} progress={state.progress} />}
-      {row.error && <ErrorText error={row.error} hint={row.hint} />}
+      {row.error && <ErrorText row={row} />}
     </div>
   );
 }
 
-function ErrorText({ error, hint }: { error: string; hint: string }) {
+/** More about it is in the row's details. */
+function ErrorText({ row: { error, hint, guide } }: { row: Row }) {
+  const more = guide ? `%rmm help ${guide} tells more.` : "";
   return (
-    <div class="rmm-error" title={hint ? `${error}\n${hint}` : error}>
+    <div class="rmm-error" title={[error, hint, more].filter(Boolean).join("\n")}>
       <span class="rmm-error-text">{error}</span>
       {hint && <span class="rmm-hint"> {hint}</span>}
     </div>

@@ -1,6 +1,7 @@
 /** What the user should know besides the table: no connection, an unlike kernel, failed commands. */
 import { FixOf } from "./error-note";
 import type { Connection } from "./liveness";
+import { MoreAbout } from "./more-about";
 import { SignMark } from "./sign-mark";
 import type { Notice, ViewState } from "./state";
 
@@ -44,6 +45,7 @@ export function Notices({ state }: { state: ViewState }) {
             {notice.hint && <span class="rmm-hint"> {notice.hint}</span>}
             {notice.count > 1 && <span class="rmm-count"> {notice.count} times</span>}
             <Help notice={notice} state={state} />
+            <MoreAbout name={notice.guide} state={state} />
           </span>
           <button
             type="button"

@@ -7,6 +7,7 @@ import { CommandFailed } from "./command-client";
 import { cutText } from "./cut-text";
 import { Dialog } from "./dialog";
 import { tableNear } from "./focus";
+import { MoreAbout } from "./more-about";
 import { type Bytes, bytesOfDetails, bytesOfUsage, effectOf, withTogether } from "./removal/freed-bytes";
 import { type Removal, removeModels } from "./removal/remove-models";
 import { consequences, nameOf, progressOf, resultOf } from "./removal/words";
@@ -64,7 +65,7 @@ export function RemoveDialog({ state, ids }: RemoveProps) {
       removal.value = null;
       failure.value = error;
       if (!shown.current) {
-        state.notify("error", error.message, error.hint);
+        state.notify("error", error.message, error.hint, error.guide);
       }
     }
   };
@@ -81,7 +82,12 @@ export function RemoveDialog({ state, ids }: RemoveProps) {
         {consequences(state.rows.value, left.value).map((sentence) => (
           <p key={sentence}>{sentence}</p>
         ))}
-        {failure.value && <Failure failure={failure.value} left={left.value.length} of={ids.length} />}
+        {failure.value && (
+          <>
+            <Failure failure={failure.value} left={left.value.length} of={ids.length} />
+            <MoreAbout name={failure.value.guide} state={state} />
+          </>
+        )}
         <Choice label="Remove from the list" enabled={isReady} onChoose={() => void remove(false)}>
           The files stay on disk, so that adding it again needs no download.
         </Choice>

@@ -2,12 +2,15 @@
 import { useMemo } from "preact/hooks";
 import type { ModelType } from "../protocol/schema";
 import { FailureNote } from "./failure-note";
-import { words } from "./format";
+import { formatBytes, words } from "./format";
 import { HubQuery, isRepository } from "./hub-query";
 import { MODEL_TYPES } from "./model-types";
 import { QueryInput } from "./query-input";
 import { SearchResults } from "./search-results";
 import type { ViewState } from "./state";
+
+/** Bytes; what a laptop, a good computer and a server may hold. */
+const SIZES: readonly number[] = [100e6, 500e6, 2e9, 10e9, 50e9];
 
 export function SearchForm({ state }: { state: ViewState }) {
   const query = useMemo(() => new HubQuery(state), [state]);
@@ -42,6 +45,21 @@ export function SearchForm({ state }: { state: ViewState }) {
             </option>
           ))}
         </select>
+        <select
+          class="rmm-input rmm-select"
+          aria-label="Size of the model"
+          value={query.maxSize.value}
+          onChange={(event) => {
+            query.maxSize.value = Number(event.currentTarget.value);
+          }}
+        >
+          <option value={0}>any size</option>
+          {SIZES.map((size) => (
+            <option key={size} value={size}>
+              up to {formatBytes(size)}
+            </option>
+          ))}
+        </select>
         <button
           type="button"
           class="rmm-button"
@@ -64,7 +82,7 @@ export function SearchForm({ state }: { state: ViewState }) {
         )}
       </form>
       {busy && <p class="rmm-busy">{busy}</p>}
-      {failure && <FailureNote failure={failure} busy={busy !== ""} />}
+      {failure && <FailureNote failure={failure} busy={busy !== ""} state={state} />}
       {query.results.value ? (
         <SearchResults query={query} state={state} />
       ) : (

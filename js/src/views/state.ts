@@ -20,6 +20,8 @@ export interface Notice {
   readonly count: number;
   /** The model that it is about, and what a button beside it should offer. */
   readonly help: { readonly id: string; readonly fix: Fix } | null;
+  /** The name under which the guide tells more, empty where there is none. */
+  readonly guide: string;
 }
 
 /** What stands over the panel until the user is done with it. */
@@ -103,7 +105,7 @@ export class ViewState {
       }
       const id = args.model_id;
       const help = error.fix && typeof id === "string" ? { id, fix: error.fix } : null;
-      this.notify("error", error.message, error.hint, help);
+      this.notify("error", error.message, error.hint, error.guide, help);
       return undefined;
     }
   }
@@ -113,7 +115,7 @@ export class ViewState {
     const answers = await Promise.all(inChunks(ids).map((model_ids) => this.run(name, { model_ids })));
     const told = refusal(label, ids.length, Object.assign({}, ...answers.map(readRefused)));
     if (told) {
-      this.notify("error", told.message, told.hint);
+      this.notify("error", told.message, told.hint, told.guide);
     }
   }
 
@@ -122,11 +124,12 @@ export class ViewState {
   }
 
   /** Shows a notice and tells it to screen readers. */
-  notify(kind: Notice["kind"], message: string, hint = "", help: Notice["help"] = null): void {
+  notify(kind: Notice["kind"], message: string, hint = "", guide = "", help: Notice["help"] = null): void {
     this.#noticeCount += 1;
     const same = this.notices.value.find((notice) => notice.message === message && notice.hint === hint);
     const others = this.notices.value.filter((notice) => notice !== same);
-    const notice: Notice = { key: this.#noticeCount, kind, message, hint, count: (same?.count ?? 0) + 1, help };
+    const count = (same?.count ?? 0) + 1;
+    const notice: Notice = { key: this.#noticeCount, kind, message, hint, count, help, guide };
     this.notices.value = [...others, notice].slice(-MOST_NOTICES);
     this.announcement.value = hint ? `${message} ${hint}` : message;
   }

@@ -18,7 +18,7 @@ export function UsageForm({ state }: { state: ViewState }) {
   return (
     <div class="rmm-usage" aria-busy={busy !== ""}>
       {busy && <p class="rmm-busy">{busy}</p>}
-      {failure && <FailureNote failure={failure} busy={busy !== ""} />}
+      {failure && <FailureNote failure={failure} busy={busy !== ""} state={state} />}
       {usage && (
         <>
           <FreeSpace free={usage.free} total={usage.total} />

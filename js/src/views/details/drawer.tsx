@@ -6,6 +6,7 @@ import type { Details } from "../../protocol/schema";
 import type { CommandFailed } from "../command-client";
 import { cutText } from "../cut-text";
 import { canTakeFocus, focusedElement, tableNear, useKeptFocus } from "../focus";
+import { MoreAbout } from "../more-about";
 import type { ViewState } from "../state";
 import { DetailsFeed } from "./details-feed";
 import { DrawerHead } from "./drawer-head";
@@ -67,7 +68,7 @@ export function Drawer({ state, id, drafts }: DrawerProps) {
         }}
         onClose={close}
       />
-      {failure && <Failure failure={failure} isOld={details !== null} onRetry={() => feed.refresh()} />}
+      {failure && <Failure state={state} failure={failure} isOld={details !== null} onRetry={() => feed.refresh()} />}
       {!details && !failure && <p class="rmm-empty rmm-details-wait">Asking the kernel…</p>}
       {details && <Sections state={state} feed={feed} details={details} drafts={drafts} />}
     </section>
@@ -112,8 +113,8 @@ function Sections({ state, feed, details, drafts }: SectionsProps) {
   return <Tabs label="Sections" tabs={tabs} />;
 }
 
-function Failure(props: { failure: CommandFailed; isOld: boolean; onRetry(): void }) {
-  const { failure, isOld, onRetry } = props;
+function Failure(props: { state: ViewState; failure: CommandFailed; isOld: boolean; onRetry(): void }) {
+  const { state, failure, isOld, onRetry } = props;
   return (
     <div class="rmm-notice" data-kind="error" role="alert">
       <span class="rmm-error-text">{failure.message}</span>
@@ -122,6 +123,7 @@ function Failure(props: { failure: CommandFailed; isOld: boolean; onRetry(): voi
       <button type="button" class="rmm-button" onClick={onRetry}>
         Retry
       </button>
+      <MoreAbout name={failure.guide} state={state} />
     </div>
   );
 }

@@ -4,6 +4,7 @@ import { useRef } from "preact/hooks";
 import type { Setting } from "../../protocol/schema";
 import { CommandFailed } from "../command-client";
 import { cutText } from "../cut-text";
+import { MoreAbout } from "../more-about";
 import type { ViewState } from "../state";
 import { SettingField } from "./setting-field";
 import { changesOf, type Draft, type Drafts, draftOf, own } from "./settings-draft";
@@ -25,6 +26,7 @@ export function SettingsForm({ state, id, settings, isLoaded, drafts, onApplied 
   const form = useRef<HTMLFormElement>(null);
   const refused = useSignal<Readonly<Record<string, string>>>({});
   const message = useSignal("");
+  const guide = useSignal("");
   const isSending = useSignal(false);
 
   if (settings.length === 0) {
@@ -52,6 +54,7 @@ export function SettingsForm({ state, id, settings, isLoaded, drafts, onApplied 
     }
     isSending.value = true;
     message.value = "";
+    guide.value = "";
     try {
       refused.value = readProblems(await state.ask("configure", { model_id: id, config }));
       if (Object.keys(refused.value).length === 0) {
@@ -62,6 +65,7 @@ export function SettingsForm({ state, id, settings, isLoaded, drafts, onApplied 
       if (!(error instanceof CommandFailed)) {
         throw error;
       }
+      guide.value = error.guide;
       refused.value = { "": error.hint ? `${error.message} ${error.hint}` : error.message };
     } finally {
       isSending.value = false;
@@ -105,6 +109,7 @@ export function SettingsForm({ state, id, settings, isLoaded, drafts, onApplied 
             {general.map(([key, problem]) => (key ? `${key}: ${problem}` : problem)).join(" ")}
           </p>
         )}
+        {general.length > 0 && <MoreAbout name={guide.value} state={state} />}
         <button type="submit" class="rmm-button" aria-disabled={!canApply}>
           {isSending.value ? "Applying…" : "Apply"}
         </button>
