@@ -45,6 +45,8 @@ _CALLBACK_GRACE = 5.0
 _EXIT_GRACE = 0.5
 _CPU_SHARE = 0.1
 """Share of a core from which a worker counts as computing; waiting for the interpreter's lock takes a little, too."""
+_CPU_WINDOW = 0.25
+"""Seconds over which that is judged at least: systems count processor time in steps of some 10 ms."""
 
 
 Outcome = Reply | Unsent | Exit
@@ -73,7 +75,8 @@ class WorkerHandle:
         self._last_id = 0
         self._loaded = False
         self._probing = asyncio.Lock()
-        self._signs_before = _Signs(self._loop.time(), None)
+        self._signs_before = self._signs_then = _Signs(self._loop.time(), None)
+        """Of the last probe, and of the one before that; each at least `_CPU_WINDOW` after the other."""
         self._stopping: asyncio.Task[Exit] | None = None
 
     @property
@@ -177,14 +180,13 @@ class WorkerHandle:
         """See `Worker.probe`."""
         async with self._probing:
             request = ProbeRequest(id=self._next_id())
-            before, self._signs_before = self._signs_before, self._signs()
-            began = self._signs_before.at
+            began = self._note_signs()
             with self._asking(request) as answer:
                 in_time = await _settled(answer, timeout)
             latency = self._loop.time() - began
             if not in_time:
                 return self._unanswered(latency)
-            return self._probe_report(answer.result(), latency, before)
+            return self._probe_report(answer.result(), latency)
 
     async def update_config(self, config: dict[str, Any]) -> None:
         """See `Worker.update_config`."""
@@ -359,6 +361,13 @@ class WorkerHandle:
     def _signs(self) -> _Signs:
         return _Signs(self._loop.time(), self._link.cpu_seconds())
 
+    def _note_signs(self) -> float:
+        """Remember how much it had worked until this probe; returns the moment."""
+        now = self._signs()
+        if self._signs_before.cpu is None or now.at - self._signs_before.at >= _CPU_WINDOW:
+            self._signs_then, self._signs_before = self._signs_before, now
+        return now.at
+
     def _works_since(self, before: _Signs) -> bool:
         """Whether its processor time has moved; waiting for the interpreter's lock is no work."""
         now = self._signs()
@@ -366,11 +375,11 @@ class WorkerHandle:
             return False
         return now.cpu - before.cpu >= _CPU_SHARE * (now.at - before.at)
 
-    def _probe_report(self, outcome: Outcome, latency: float, before: _Signs) -> Probe:
+    def _probe_report(self, outcome: Outcome, latency: float) -> Probe:
         memory = self.memory_bytes()
         match outcome:
             case Busy(operation="probe"):
-                works = self._works_since(before)
+                works = self._works_since(self._signs_then)
                 detail = f"the model has not answered a probe for {outcome.seconds:.1f} s"
                 return Probe(
                     healthy=None if works else False,

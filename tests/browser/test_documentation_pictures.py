@@ -43,7 +43,7 @@ def at_work(scene: Scene) -> Locator:
     notebook.ask("manager.load_model('vit-digits').result(90)")
     notebook.ask("for _ in range(20): manager.check_health('vit-digits').result(30)")
     shown = notebook.cell(1)
-    scene.hub.rate = 200_000
+    scene.hub.rate = 100_000
     for name in ("mdlm-stories", "blip-shapes"):
         button(row(shown, name), f"Download {name}").click()
         bar = row(shown, name).get_by_role("progressbar")
