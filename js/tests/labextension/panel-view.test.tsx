@@ -7,21 +7,32 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import "../../style/index.css";
 import { connect } from "../../src/labextension/connect";
 import type { LinkState } from "../../src/labextension/kernel-link";
+import { noRequest, type PendingRequest } from "../../src/labextension/panel-requests";
 import { PanelView } from "../../src/labextension/panel-view";
+import type { IModelsLink } from "../../src/labextension/tokens";
 import { PACKAGE_VERSION } from "../../src/protocol/schema";
 import { FakeKernel } from "./fake-kernel";
 
 let state: Signal<LinkState>;
 let place: HTMLElement;
+let request: PendingRequest;
 const again = vi.fn();
 
 beforeEach(() => {
   state = signal<LinkState>({ kind: "resting" });
+  request = noRequest();
   place = document.createElement("div");
   place.style.width = "300px";
   document.body.append(place);
-  const link = { state, name: signal("work.ipynb"), look: vi.fn(), connect: again };
-  render(<PanelView link={link} trans={nullTranslator.load("rmm_widgets")} />, place);
+  const link: IModelsLink = {
+    state,
+    name: signal("work.ipynb"),
+    reachable: signal(true),
+    look: vi.fn(),
+    watch: vi.fn(),
+    connect: again,
+  };
+  render(<PanelView link={link} trans={nullTranslator.load("rmm_widgets")} request={request} />, place);
 });
 
 afterEach(() => {

@@ -1,0 +1,27 @@
+/** What a command asks the user for, and how it says what became of it. */
+import { InputDialog, Notification, showErrorMessage } from "@jupyterlab/apputils";
+import { CommandFailed } from "../views/command-client";
+
+/** One of the models; null where the user wants none. */
+export async function chooseModel(title: string, ids: readonly string[], okLabel: string): Promise<string | null> {
+  const { value, button } = await InputDialog.getItem({ title, items: [...ids], okLabel });
+  return button.accept ? value : null;
+}
+
+/** What the user typed, without spaces around it; null where that is nothing. */
+export async function askText(title: string, placeholder: string, okLabel: string): Promise<string | null> {
+  const { value, button } = await InputDialog.getText({ title, placeholder, okLabel });
+  return (button.accept && value?.trim()) || null;
+}
+
+export function say(message: string): void {
+  Notification.info(message, { autoClose: 4_000 });
+}
+
+/** Tells a failure in full; a notification would cut it off. */
+export function tellFailure(title: string, error: unknown): void {
+  if (!(error instanceof CommandFailed)) {
+    throw error;
+  }
+  void showErrorMessage(title, [error.message, error.hint].filter(Boolean).join("\n"));
+}
