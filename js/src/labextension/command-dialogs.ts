@@ -1,5 +1,6 @@
 /** What a command asks the user for, and how it says what became of it. */
-import { InputDialog, Notification, showErrorMessage } from "@jupyterlab/apputils";
+import { Dialog, InputDialog, Notification, showDialog } from "@jupyterlab/apputils";
+import type { TranslationBundle } from "@jupyterlab/translation";
 import { CommandFailed } from "../views/command-client";
 
 /** One of the models; null where the user wants none. */
@@ -19,9 +20,14 @@ export function say(message: string): void {
 }
 
 /** Tells a failure in full; a notification would cut it off. */
-export function tellFailure(title: string, error: unknown): void {
+export function tellFailure(title: string, error: unknown, trans: TranslationBundle): void {
   if (!(error instanceof CommandFailed)) {
     throw error;
   }
-  void showErrorMessage(title, [error.message, error.hint].filter(Boolean).join("\n"));
+  // Not showErrorMessage: that warns in the console as well.
+  void showDialog({
+    title,
+    body: [error.message, error.hint].filter(Boolean).join("\n"),
+    buttons: [Dialog.okButton({ label: trans.__("Close") })],
+  });
 }

@@ -43,7 +43,7 @@ export function addModelCommands(commands: CommandRegistry, link: IModelsLink, t
         try {
           return await withKernel(link, trans, (session) => work(session, args));
         } catch (error) {
-          tellFailure(caption, error);
+          tellFailure(caption, error, trans);
           return null;
         }
       },
@@ -124,7 +124,7 @@ async function add(
   }
   const [model_id, type] = [textOf(args.model_id), textOf(args.type)];
   const answer = await session.ask("add", { repo, ...(model_id && { model_id }), ...(type && { type }) });
-  const { id } = answer as { id: string };
+  const id = textOf((answer as { id?: unknown } | null)?.id) ?? repo;
   say(trans.__("Added %1.", id));
   return id;
 }

@@ -3,8 +3,10 @@ import type { TranslationBundle } from "@jupyterlab/translation";
 import type { Message } from "@lumino/messaging";
 import { Widget } from "@lumino/widgets";
 import type { ComponentChildren } from "preact";
+import { useRef } from "preact/hooks";
 import type { Row } from "../protocol/schema";
 import { ActionButtons } from "../views/action-buttons";
+import { useKeptFocus } from "../views/focus";
 import { formatBytes } from "../views/format";
 import { HealthMark } from "../views/health-mark";
 import { LongList } from "../views/long-list";
@@ -49,12 +51,15 @@ interface DetailsProps {
 }
 
 function Details({ state, name, trans, way }: DetailsProps) {
+  const element = useRef<HTMLDivElement>(null);
+  // Escape is heard where the focus is.
+  useKeptFocus(element, element);
   const summary = state.summary.value;
   const rows = state.rows.value;
   const downloads = rows.filter((row) => hasBar(row) && row.status !== "loading");
   const loaded = rows.filter((row) => row.status === "loaded" || row.status === "loading");
   return (
-    <div class="rmm-panel rmm-status-details" data-connected={state.connected.value}>
+    <div ref={element} class="rmm-panel rmm-status-details" data-connected={state.connected.value} tabIndex={-1}>
       <p class="rmm-status-head">{name}</p>
       {summary && summary.budget > 0 && <MemoryMeter summary={summary} />}
       <Notices state={state} />
