@@ -105,8 +105,8 @@ export class StatusItem extends Widget {
     popup.disposed.connect(() => {
       this.#popup = null;
       this.node.setAttribute("aria-expanded", "false");
-      if (document.activeElement === document.body) {
-        this.node.focus(); // It was in the popup, which is gone.
+      if (popup.node.contains(document.activeElement)) {
+        this.node.focus(); // Or it would go with the popup.
       }
     });
   }
