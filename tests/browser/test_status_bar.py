@@ -166,7 +166,7 @@ def test_freezing_is_left_to_the_user(lab: LabPage, open_notebook: OpenNotebook)
     notebook = open_notebook("1")
     run_in_palette(lab, "Freeze the Models…")
     told = dialog(lab, "Freeze the Models")
-    expect(told.get_by_role("button", name="Copy: %rmm freeze")).to_be_visible()
+    expect(told.get_by_role("button", name="Copy: %load_ext rmm_widgets %rmm freeze")).to_be_visible()
     keep_picture(lab, "freeze-light")
     button(told, "Close").click()
     assert notebook.ask(IMPORTED).strip() == "False"

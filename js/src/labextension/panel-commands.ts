@@ -1,9 +1,9 @@
-/** The commands that show something of the models: search, log, and the line that freezes them. */
+/** The commands that show something of the models: search, log, and the lines that freeze them. */
 import { Dialog, showDialog } from "@jupyterlab/apputils";
 import type { TranslationBundle } from "@jupyterlab/translation";
 import type { CommandRegistry } from "@lumino/commands";
 import { askText } from "./command-dialogs";
-import { LineToRun } from "./line-to-run";
+import { LinesToRun } from "./lines-to-run";
 import type { IModelsLink, IModelsPanel } from "./tokens";
 import { whyNot } from "./why-not";
 
@@ -56,7 +56,7 @@ export function addPanelCommands(
   return [CommandIDs.search, CommandIDs.log, addFreeze(commands, link, trans)];
 }
 
-/** Gives the line only: a page may not have a kernel write files, least of all over others. */
+/** Gives the lines only: a page may not have a kernel write files, least of all over others. */
 function addFreeze(commands: CommandRegistry, link: IModelsLink, trans: TranslationBundle): string {
   const caption = trans.__("Write down all models in a lock file");
   const noKernel = trans.__("There is no notebook or console with a running kernel.");
@@ -67,12 +67,12 @@ function addFreeze(commands: CommandRegistry, link: IModelsLink, trans: Translat
     describedBy: NO_ARGUMENTS,
     execute: async () => {
       const words = trans.__(
-        "Run this line in a cell. It writes the commit, files and settings of every model to rmm.lock in the kernel's folder, over what is there; %1 makes another machine the same.",
+        "Run this in a cell. It writes the commit, files and settings of every model to rmm.lock in the kernel's folder, over what is there; %1 makes another machine the same.",
         "%rmm sync",
       );
       await showDialog({
         title: trans.__("Freeze the Models"),
-        body: new LineToRun(words, "%rmm freeze"),
+        body: new LinesToRun(words, "%load_ext rmm_widgets\n%rmm freeze"),
         buttons: [Dialog.okButton({ label: trans.__("Close") })],
       });
     },

@@ -132,9 +132,9 @@ describe("without arguments", () => {
     expect(asked()).toEqual([{ name: "cancel", args: { model_ids: ["eel", "fly"] } }]);
   });
 
-  test("the line that freezes is given, and nothing done", async () => {
+  test("the lines that freeze are given, and nothing done", async () => {
     const executed = commands.execute("rmm-widgets:freeze");
-    expect((await dialog()).querySelector("code")?.textContent).toBe("%rmm freeze");
+    expect((await dialog()).querySelector("code")?.textContent).toBe("%load_ext rmm_widgets\n%rmm freeze");
     await press("Close");
     await executed;
     expect(kernel.sent).toEqual([]);

@@ -1,20 +1,21 @@
-/** The body of a dialog with a line that the user may copy into a cell. */
+/** The body of a dialog with lines that the user may copy into a cell. */
 import { Widget } from "@lumino/widgets";
 import { render } from "preact";
 import { CopyLine } from "../views/copy-line";
 import { followTheme } from "../views/theme";
 
-export class LineToRun extends Widget {
+export class LinesToRun extends Widget {
   readonly #stopFollowing: () => void;
 
-  constructor(words: string, line: string) {
+  constructor(words: string, lines: string) {
     super();
     this.addClass("rmm-root");
+    this.addClass("rmm-LinesToRun");
     this.#stopFollowing = followTheme(this.node);
     render(
       <>
-        <p class="rmm-line-words">{words}</p>
-        <CopyLine line={line} />
+        <p class="rmm-lines-words">{words}</p>
+        <CopyLine line={lines} />
       </>,
       this.node,
     );
