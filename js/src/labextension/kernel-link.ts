@@ -103,9 +103,7 @@ export class KernelLink implements IDisposable {
   /** Keeps the connections to kernels that somebody has looked at, until the result is disposed. */
   watch(): IDisposable {
     this.#watchers += 1;
-    if (this.#connection) {
-      clearTimeout(this.#timer);
-    } else if (this.#watchers === 1 && this.#lookers === 0) {
+    if (!this.#connection && this.#watchers === 1 && this.#lookers === 0) {
       this.#refresh();
     }
     return new DisposableDelegate(() => {
@@ -232,6 +230,7 @@ export class KernelLink implements IDisposable {
     }
     this.#letGo();
     if (ending === "closed") {
+      this.#known.delete(connection.kernel.id); // Or the next look at it would make a new manager.
       this.#state.value = { kind: "offer", because: "closed" };
     } else {
       this.#refresh();
@@ -259,10 +258,17 @@ export class KernelLink implements IDisposable {
   }
 
   #restLater(): void {
-    if (this.#lookers === 0 && !(this.#watchers > 0 && this.#connection)) {
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.#rest(), this.#linger);
+    if (this.#lookers > 0) {
+      return;
     }
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (this.#watchers === 0) {
+        this.#rest();
+      } else if (!this.#connection) {
+        this.#refresh(); // Also where the user has meanwhile gone on to a kernel that is watched.
+      }
+    }, this.#linger);
   }
 
   #rest(): void {

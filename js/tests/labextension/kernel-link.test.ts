@@ -98,6 +98,41 @@ describe("where somebody only watches", () => {
     await vi.waitFor(() => expect([kernel.comms.size, kernel.subshells.size]).toEqual([0, 0]));
   });
 
+  test("a kernel that nobody could connect is left, one that is watched is not", async () => {
+    const [known, strange] = [new FakeKernel("known"), new FakeKernel("strange")];
+    strange.inside.installed = false;
+    const document = open(known);
+    link.watch();
+    const look = link.look();
+    await becomes("connected");
+    open(strange);
+    await becomes("missing");
+    look.dispose();
+    await becomes("resting");
+    const again = link.look();
+    await becomes("missing");
+    again.dispose();
+    shell.show(document);
+    await becomes("connected");
+    await new Promise((resolve) => setTimeout(resolve, 2 * LINGER));
+    expect(kind()).toBe("connected");
+  });
+
+  test("a manager that was closed is not replaced", async () => {
+    const [kernel, other] = [new FakeKernel("closed"), new FakeKernel("other")];
+    const document = open(kernel);
+    link.watch();
+    const look = link.look();
+    await becomes("connected");
+    look.dispose();
+    kernel.push("rmm.events", { type: "ended", reason: "closed" });
+    const asked = kernel.asked.length;
+    open(other);
+    shell.show(document);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect([kind(), kernel.asked.length]).toEqual(["resting", asked]);
+  });
+
   test("the kernel hears now and then that the page is there, and nothing else", async () => {
     link.dispose();
     link = new KernelLink(new KernelFollower(shell.shell, notebooks.tracker, null), auto, LINGER, 10);
