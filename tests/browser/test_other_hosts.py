@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,30 @@ def test_notebook_7(page: Page, hub: DemoHub, tmp_path: Path) -> None:
         )
         page.evaluate("window.jupyterapp.commands.execute('runmenu:run-all').then(() => 0)")
         expect_a_working_panel(page, hub)
+
+
+def test_notebook_7_has_the_side_panel_and_its_commands(page: Page, hub: DemoHub, tmp_path: Path) -> None:
+    needs("notebook")
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error.stack)))
+    labextension = REPOSITORY / "rmm_widgets" / "labextension"
+    with JupyterServer(tmp_path / "server", labextension, application="notebook") as server:
+        write_notebook(server.root / "panel.ipynb", manager_on(hub, tmp_path), registering("vit-digits"))
+        page.goto(f"{server.url}/notebooks/panel.ipynb", wait_until="commit")
+        page.wait_for_function(
+            "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+        )
+        page.evaluate("window.jupyterapp.commands.execute('runmenu:run-all').then(() => 0)")
+        page.get_by_role("button", name="Show the models of the current notebook or console").click()
+        panel = page.get_by_role("region", name="Models")
+        expect(panel.get_by_role("button", name="Download vit-digits", exact=True)).to_be_visible()
+        page.evaluate("window.jupyterapp.commands.execute('rmm-widgets:download', {model_id: 'vit-digits'})")
+        expect(panel.get_by_role("button", name="Load vit-digits", exact=True)).to_be_visible()
+        page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        expect(page.locator(".lm-Menu-item").filter(has_text=re.compile("^Models$"))).to_be_visible()
+
+    # Notebook 7 has errors of its own, also without this extension.
+    assert [each for each in errors if "rmm-widgets" in each] == []
 
 
 def test_voila(page: Page, hub: DemoHub, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import { INotebookTracker } from "@jupyterlab/notebook";
 import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { KernelFollower } from "./kernel-follower";
 import { KernelLink } from "./kernel-link";
-import { autoConnect } from "./settings";
+import { followSetting } from "./settings";
 import { IModelsLink } from "./tokens";
 
 const ID = "rmm-widgets:connection";
@@ -22,5 +22,5 @@ export const connectionPlugin: JupyterFrontEndPlugin<IModelsLink> = {
     notebooks: INotebookTracker,
     consoles: IConsoleTracker | null,
     settings: ISettingRegistry | null,
-  ) => new KernelLink(new KernelFollower(app.shell, notebooks, consoles), autoConnect(settings, ID)),
+  ) => new KernelLink(new KernelFollower(app.shell, notebooks, consoles), followSetting(settings, ID, "autoConnect")),
 };

@@ -1,11 +1,13 @@
 /**
  * Keeps the connection to the kernel that the user works with, for whoever looks at it.
  *
- * Lazy: where nobody looks there is no probe and no comm. A connection that nobody has looked at for a while is closed.
+ * Lazy: where nobody looks there is no probe and no comm. A connection that nobody has looked at for a while is closed,
+ * unless somebody watches: that keeps what is there, and asks no kernel that was never connected.
  */
 import type { Kernel } from "@jupyterlab/services";
 import { DisposableDelegate, type IDisposable } from "@lumino/disposable";
 import { effect, type ReadonlySignal, signal } from "@preact/signals";
+import { COMMAND_KIND, type Command } from "../protocol/schema";
 import { connect } from "./connect";
 import { type Failure, failureOf } from "./connect-failure";
 import type { Connection, Ending } from "./connection";
@@ -30,21 +32,30 @@ export type LinkState =
 /** Milliseconds for which a connection is kept that nobody looks at: the user may be back in a moment. */
 const LINGER = 30_000;
 const SETTLING = 200;
+/** Milliseconds between signs of life where nobody looks; a kernel lets go of who is silent for three minutes. */
+const HEARTBEAT = 80_000;
 const GONE: ReadonlySet<Kernel.Status> = new Set(["restarting", "autorestarting", "terminating", "dead"]);
 
 export class KernelLink implements IDisposable {
   readonly state: ReadonlySignal<LinkState>;
   /** The name of the document whose kernel it is about. */
   readonly name: ReadonlySignal<string>;
+  /** Whether there is a kernel that could be connected. */
+  readonly reachable: ReadonlySignal<boolean>;
   readonly #state = signal<LinkState>({ kind: "resting" });
   readonly #name = signal("");
+  readonly #reachable = signal(false);
   readonly #follower: KernelFollower;
   readonly #auto: ReadonlySignal<boolean | null>;
   readonly #linger: number;
   readonly #stopSettings: () => void;
   /** Kernels that the user connected to by hand; that holds for their restarts. */
   readonly #wanted = new Set<string>();
+  /** Kernels that were connected, because somebody looked; that holds for their restarts, too. */
+  readonly #known = new Set<string>();
+  readonly #heartbeat: ReturnType<typeof setInterval>;
   #lookers = 0;
+  #watchers = 0;
   #disposed = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #connection: Connection | null = null;
@@ -54,10 +65,12 @@ export class KernelLink implements IDisposable {
   /**
    * @param auto whether looking is enough to connect; null until that is known
    * @param linger milliseconds for which a connection outlives its last looker
+   * @param heartbeat milliseconds between signs of life of a connection that is only watched
    */
-  constructor(follower: KernelFollower, auto: ReadonlySignal<boolean | null>, linger = LINGER) {
+  constructor(follower: KernelFollower, auto: ReadonlySignal<boolean | null>, linger = LINGER, heartbeat = HEARTBEAT) {
     this.state = this.#state;
     this.name = this.#name;
+    this.reachable = this.#reachable;
     this.#follower = follower;
     this.#auto = auto;
     this.#linger = linger;
@@ -70,6 +83,7 @@ export class KernelLink implements IDisposable {
         this.#refresh();
       }
     });
+    this.#heartbeat = setInterval(() => this.#giveSignOfLife(), heartbeat);
     this.#onName();
   }
 
@@ -82,9 +96,19 @@ export class KernelLink implements IDisposable {
     }
     return new DisposableDelegate(() => {
       this.#lookers -= 1;
-      if (this.#lookers === 0) {
-        this.#timer = setTimeout(() => this.#rest(), this.#linger);
-      }
+      this.#restLater();
+    });
+  }
+
+  /** Keeps the connections to kernels that somebody has looked at, until the result is disposed. */
+  watch(): IDisposable {
+    this.#watchers += 1;
+    if (!this.#connection && this.#watchers === 1 && this.#lookers === 0) {
+      this.#refresh();
+    }
+    return new DisposableDelegate(() => {
+      this.#watchers -= 1;
+      this.#restLater();
     });
   }
 
@@ -109,12 +133,14 @@ export class KernelLink implements IDisposable {
     window.removeEventListener("pagehide", this.#onPageHide);
     window.removeEventListener("pageshow", this.#onPageShow);
     clearTimeout(this.#timer);
+    clearInterval(this.#heartbeat);
     this.#stopSettings();
     this.#rest();
   }
 
   readonly #onName = (): void => {
     this.#name.value = this.#follower.name;
+    this.#reachable.value = this.#follower.kernel !== null;
   };
 
   readonly #onKernel = (): void => {
@@ -145,7 +171,7 @@ export class KernelLink implements IDisposable {
     const attempt = new AbortController();
     this.#attempt = attempt;
     const kernel = this.#follower.kernel;
-    if (this.#lookers === 0) {
+    if (this.#lookers === 0 && !(this.#watchers > 0 && kernel && this.#known.has(kernel.id))) {
       this.#state.value = { kind: "resting" };
     } else if (!kernel) {
       this.#state.value = { kind: this.#withoutKernel() };
@@ -190,6 +216,7 @@ export class KernelLink implements IDisposable {
 
   #take(connection: Connection): void {
     this.#connection = connection;
+    this.#known.add(connection.kernel.id);
     connection.ended.connect(this.#onEnded);
     this.#state.value = { kind: "connected", connection };
     if (!connection.comm_live) {
@@ -203,6 +230,7 @@ export class KernelLink implements IDisposable {
     }
     this.#letGo();
     if (ending === "closed") {
+      this.#known.delete(connection.kernel.id); // Or the next look at it would make a new manager.
       this.#state.value = { kind: "offer", because: "closed" };
     } else {
       this.#refresh();
@@ -219,6 +247,28 @@ export class KernelLink implements IDisposable {
     } else {
       connection?.abandon();
     }
+  }
+
+  #giveSignOfLife(): void {
+    const connection = this.#connection;
+    // Where it waits behind cells the kernel does not expect one; whoever looks gives its own.
+    if (connection?.besideCells && this.#lookers === 0 && document.visibilityState === "visible") {
+      connection.send({ kind: COMMAND_KIND, rid: "watch", name: "ping", args: {} } satisfies Command);
+    }
+  }
+
+  #restLater(): void {
+    if (this.#lookers > 0) {
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (this.#watchers === 0) {
+        this.#rest();
+      } else if (!this.#connection) {
+        this.#refresh(); // Also where the user has meanwhile gone on to a kernel that is watched.
+      }
+    }, this.#linger);
   }
 
   #rest(): void {

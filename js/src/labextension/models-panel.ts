@@ -5,12 +5,14 @@ import type { Message } from "@lumino/messaging";
 import { Widget } from "@lumino/widgets";
 import { createElement, render } from "preact";
 import { icon } from "./icon";
+import { noRequest, type PanelRequest } from "./panel-requests";
 import { PanelView } from "./panel-view";
 import type { IModelsLink } from "./tokens";
 
 export class ModelsPanel extends Widget {
   readonly #link: IModelsLink;
   readonly #trans: TranslationBundle;
+  readonly #request = noRequest();
   #look: IDisposable | null = null;
 
   constructor(link: IModelsLink, trans: TranslationBundle) {
@@ -24,6 +26,11 @@ export class ModelsPanel extends Widget {
     this.node.setAttribute("role", "region");
     this.node.setAttribute("aria-label", trans.__("Models"));
     document.addEventListener("visibilitychange", this.#onVisible);
+  }
+
+  /** Shows this as soon as there are models; what was asked for before is forgotten. */
+  ask(request: PanelRequest | null): void {
+    this.#request.value = request;
   }
 
   override dispose(): void {
@@ -59,7 +66,7 @@ export class ModelsPanel extends Widget {
   readonly #onVisible = (): void => {
     if (this.isVisible && document.visibilityState === "visible") {
       this.#look ??= this.#link.look();
-      render(createElement(PanelView, { link: this.#link, trans: this.#trans }), this.node);
+      render(createElement(PanelView, { link: this.#link, trans: this.#trans, request: this.#request }), this.node);
     } else if (this.isVisible) {
       this.#unlook(); // Behind another tab of the browser the view stays: it is seen again at once.
     } else {
@@ -73,6 +80,7 @@ export class ModelsPanel extends Widget {
   }
 
   #close(): void {
+    this.#request.value = null;
     render(null, this.node);
     this.#unlook();
   }

@@ -4,16 +4,18 @@ import { ICommandPalette } from "@jupyterlab/apputils";
 import { ITranslator, nullTranslator } from "@jupyterlab/translation";
 import { icon } from "./icon";
 import { ModelsPanel } from "./models-panel";
-import { IModelsLink } from "./tokens";
+import type { PanelRequest } from "./panel-requests";
+import { IModelsLink, IModelsPanel } from "./tokens";
 
 namespace CommandIDs {
   export const open = "rmm-widgets:open";
 }
 
-export const panelPlugin: JupyterFrontEndPlugin<void> = {
+export const panelPlugin: JupyterFrontEndPlugin<IModelsPanel> = {
   id: "rmm-widgets:panel",
   description: "The side panel with the models of the current notebook or console.",
   autoStart: true,
+  provides: IModelsPanel,
   requires: [IModelsLink],
   // Notebook 7 has no layout to restore.
   optional: [ICommandPalette, ILayoutRestorer, ITranslator],
@@ -28,13 +30,18 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     const panel = new ModelsPanel(link, trans);
     app.shell.add(panel, "right", { rank: 600, type: "Models" });
     restorer?.add(panel, panel.id);
+    const show = (request: PanelRequest | null = null) => {
+      app.shell.activateById(panel.id);
+      panel.ask(request);
+    };
     app.commands.addCommand(CommandIDs.open, {
       label: trans.__("Show Models"),
       caption: trans.__("Show the models of the current notebook or console"),
       icon,
       describedBy: { args: { type: "object", properties: {} } },
-      execute: () => app.shell.activateById(panel.id),
+      execute: () => show(),
     });
     palette?.addItem({ command: CommandIDs.open, category: trans.__("Models") });
+    return { show };
   },
 };

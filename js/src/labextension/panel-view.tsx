@@ -1,5 +1,6 @@
 /** What the side panel shows: the models of a kernel, or why there are none and what to do about it. */
 import type { TranslationBundle } from "@jupyterlab/translation";
+import { useSignalEffect } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { PACKAGE_VERSION } from "../protocol/schema";
@@ -7,9 +8,11 @@ import { CopyLine } from "../views/copy-line";
 import { ManagerPanel } from "../views/manager-panel";
 import { mount } from "../views/mount";
 import { type Sign, SignMark } from "../views/sign-mark";
+import type { ViewState } from "../views/state";
 import { followTheme } from "../views/theme";
 import { type Connection, isSameVersion } from "./connection";
 import type { LinkState } from "./kernel-link";
+import { meet, type PendingRequest } from "./panel-requests";
 import type { IModelsLink } from "./tokens";
 
 interface Props {
@@ -17,7 +20,7 @@ interface Props {
   readonly trans: TranslationBundle;
 }
 
-export function PanelView({ link, trans }: Props) {
+export function PanelView({ link, trans, request }: Props & { readonly request: PendingRequest }) {
   const state = link.state.value;
   const name = link.name.value;
   return (
@@ -28,7 +31,7 @@ export function PanelView({ link, trans }: Props) {
         </div>
       )}
       {state.kind === "connected" ? (
-        <Models connection={state.connection} trans={trans} />
+        <Models connection={state.connection} trans={trans} request={request} />
       ) : (
         <Plain>
           <Words state={state} link={link} trans={trans} />
@@ -38,9 +41,26 @@ export function PanelView({ link, trans }: Props) {
   );
 }
 
-function Models({ connection, trans }: { connection: Connection; trans: TranslationBundle }) {
+interface ModelsProps {
+  readonly connection: Connection;
+  readonly trans: TranslationBundle;
+  readonly request: PendingRequest;
+}
+
+function Models({ connection, trans, request }: ModelsProps) {
   const place = useRef<HTMLDivElement>(null);
-  useEffect(() => (place.current ? mount(ManagerPanel, connection, place.current) : undefined), [connection]);
+  useEffect(() => {
+    const View = ({ state }: { state: ViewState }) => {
+      useSignalEffect(() => {
+        if (request.value) {
+          meet(request.value, state);
+          request.value = null;
+        }
+      });
+      return <ManagerPanel state={state} />;
+    };
+    return place.current ? mount(View, connection, place.current) : undefined;
+  }, [connection, request]);
   return (
     <>
       <Caveats connection={connection} trans={trans} />

@@ -1,66 +1,42 @@
-/** The plugin with the status-bar item: how many models are loaded, where that is known. */
+/** The plugin with the status bar's item. */
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
+import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { IStatusBar } from "@jupyterlab/statusbar";
 import { ITranslator, nullTranslator } from "@jupyterlab/translation";
-import { Signal } from "@lumino/signaling";
-import { Widget } from "@lumino/widgets";
-import { effect, signal } from "@preact/signals";
-import type { Summary } from "../protocol/schema";
-import { IModelsLink } from "./tokens";
+import { followSetting } from "./settings";
+import { StatusItem } from "./status-item";
+import { IModelsLink, IModelsPanel } from "./tokens";
+import { watchWhile } from "./watch-while";
 
 const ID = "rmm-widgets:status";
 
 export const statusPlugin: JupyterFrontEndPlugin<void> = {
   id: ID,
-  description: "Shows in the status bar how many models are loaded.",
+  description: "Shows in the status bar which models are loaded, their memory, and what is being downloaded.",
   autoStart: true,
   requires: [IModelsLink],
   // Notebook 7 has no status bar.
-  optional: [IStatusBar, ITranslator],
+  optional: [IStatusBar, IModelsPanel, ISettingRegistry, ITranslator],
   activate: (
     _app: JupyterFrontEnd,
     link: IModelsLink,
     statusBar: IStatusBar | null,
+    panel: IModelsPanel | null,
+    settings: ISettingRegistry | null,
     translator: ITranslator | null,
   ) => {
     if (!statusBar) {
       return;
     }
     const trans = (translator ?? nullTranslator).load("rmm_widgets");
-    const item = new Widget();
-    item.addClass("jp-StatusBar-TextItem");
-    const changed = new Signal<Widget, void>(item);
-    const summary = followSummary(link);
-    effect(() => {
-      const { loaded } = summary.value ?? {};
-      item.node.textContent = loaded === undefined ? "" : trans.__("Models: %1 loaded", loaded);
-      changed.emit();
-    });
+    const item = new StatusItem(link, trans, panel && (() => panel.show()));
+    watchWhile(link, followSetting(settings, ID, "keepCurrent"));
     statusBar.registerStatusItem(ID, {
       item,
       align: "left",
       rank: 500,
-      isActive: () => summary.value !== null,
-      activeStateChanged: changed,
+      isActive: () => item.isActive,
+      activeStateChanged: item.changed,
     });
   },
 };
-
-/** The head line of the connected manager; null where none is connected. */
-function followSummary(link: IModelsLink) {
-  const summary = signal<Summary | null>(null);
-  effect(() => {
-    const state = link.state.value;
-    if (state.kind !== "connected") {
-      summary.value = null;
-      return;
-    }
-    const read = () => {
-      summary.value = (state.connection.get("_summary") as Summary | null) ?? null;
-    };
-    read();
-    state.connection.on("change:_summary", read);
-    return () => state.connection.off("change:_summary", read);
-  });
-  return summary;
-}

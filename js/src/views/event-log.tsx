@@ -1,10 +1,12 @@
 /** The recent events, fetched when the user opens the log. */
-import { useSignal } from "@preact/signals";
+import { useSignal, useSignalEffect } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import type { LogEntry } from "../protocol/schema";
 import { words } from "./format";
 import type { ViewState } from "./state";
 
 export function EventLog({ state }: { state: ViewState }) {
+  const element = useRef<HTMLDetailsElement>(null);
   const entries = useSignal<readonly LogEntry[]>([]);
   const refresh = async () => {
     const answer = await state.run("log", {});
@@ -12,10 +14,18 @@ export function EventLog({ state }: { state: ViewState }) {
       entries.value = [...(answer as LogEntry[])].reverse();
     }
   };
+  useSignalEffect(() => {
+    if (state.log.value) {
+      element.current?.scrollIntoView({ block: "nearest" });
+    }
+  });
   return (
     <details
+      ref={element}
       class="rmm-log"
+      open={state.log.value}
       onToggle={(event) => {
+        state.log.value = event.currentTarget.open;
         if (event.currentTarget.open) {
           void refresh();
         }

@@ -16,7 +16,7 @@ export function OpenDialog({ state }: { state: ViewState }) {
     case "search":
       return (
         <Dialog title="Search the Hub" onClose={close}>
-          <SearchForm state={state} />
+          <SearchForm key={dialog.query} state={state} first={dialog.query ?? ""} />
         </Dialog>
       );
     case "usage":

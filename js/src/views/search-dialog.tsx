@@ -1,5 +1,5 @@
 /** The Hub search as the content of a dialog: words and a type, and what was found. */
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import type { ModelType } from "../protocol/schema";
 import { FailureNote } from "./failure-note";
 import { formatBytes, words } from "./format";
@@ -12,8 +12,15 @@ import type { ViewState } from "./state";
 /** Bytes; what a laptop, a good computer and a server may hold. */
 const SIZES: readonly number[] = [100e6, 500e6, 2e9, 10e9, 50e9];
 
-export function SearchForm({ state }: { state: ViewState }) {
+/** @param first what is searched for at once; empty for nothing */
+export function SearchForm({ state, first }: { state: ViewState; first?: string }) {
   const query = useMemo(() => new HubQuery(state), [state]);
+  useEffect(() => {
+    if (first) {
+      query.text.value = first;
+      void query.search();
+    }
+  }, [query, first]);
   const text = query.text.value.trim();
   const busy = query.attempt.busy.value;
   const failure = query.attempt.failure.value;

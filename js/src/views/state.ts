@@ -26,7 +26,8 @@ export interface Notice {
 
 /** What stands over the panel until the user is done with it. */
 export type Dialog =
-  | { readonly kind: "search" }
+  /** `query`: what is searched for at once. */
+  | { readonly kind: "search"; readonly query?: string }
   | { readonly kind: "usage" }
   | { readonly kind: "remove"; readonly ids: readonly string[] };
 
@@ -52,6 +53,8 @@ export class ViewState {
   /** The model whose details are open. */
   readonly open = signal<string | null>(null);
   readonly dialog = signal<Dialog | null>(null);
+  /** Whether the log is open. */
+  readonly log = signal(false);
   /** The columns that the table was made with, null for the usual ones. */
   readonly columns: readonly string[] | null;
   readonly #model: ViewModel;

@@ -3,7 +3,15 @@ import type { Kernel, KernelMessage } from "@jupyterlab/services";
 import { PromiseDelegate } from "@lumino/coreutils";
 import { DisposableDelegate } from "@lumino/disposable";
 import { Signal } from "@lumino/signaling";
-import { type Ended, type Hello, PACKAGE_VERSION, PROTOCOL_VERSION, type StateUpdate } from "../../src/protocol/schema";
+import {
+  type Command,
+  type Ended,
+  type Hello,
+  PACKAGE_VERSION,
+  PROTOCOL_VERSION,
+  type Reply,
+  type StateUpdate,
+} from "../../src/protocol/schema";
 
 /** What is in the kernel. */
 export interface Inside {
@@ -17,6 +25,8 @@ export interface Inside {
   offerError: { ename: string; evalue: string } | null;
   /** Why there is no manager. */
   broken: Ended["error"] | null;
+  /** What a command is answered with. */
+  answer(name: string, args: Record<string, unknown>): Pick<Reply, "ok" | "value" | "error">;
 }
 
 type Sent = KernelMessage.IMessage;
@@ -44,7 +54,10 @@ export class FakeKernel {
     hello: { version: PACKAGE_VERSION, protocol: PROTOCOL_VERSION },
     offerError: null,
     broken: null,
+    answer: () => ({ ok: true, value: null }),
   };
+  /** The commands that came, oldest first. */
+  readonly commands: { name: string; args: Record<string, unknown> }[] = [];
   /** What the server knows of the kernel. */
   readonly spec = Promise.resolve({ language: "python" });
   info: Promise<KernelMessage.IInfoReply>;
@@ -224,9 +237,11 @@ export class FakeKernel {
         }
         return;
       case "comm_msg": {
-        const { rid, name } = data as { rid: string; name: string };
-        const value = name === "hello" || name === "ping" ? this.inside.hello : null;
-        this.#publish("comm_msg", { comm_id, data: { kind: "rmm/reply", rid, ok: true, value } });
+        const { rid, name, args } = data as Required<Command>;
+        const isGreeting = name === "hello" || name === "ping";
+        this.commands.push({ name, args });
+        const reply = isGreeting ? { ok: true, value: this.inside.hello } : this.inside.answer(name, args);
+        this.#publish("comm_msg", { comm_id, data: { kind: "rmm/reply", rid, ...reply } });
         return;
       }
       case "comm_close":

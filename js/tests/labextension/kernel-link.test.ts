@@ -67,6 +67,89 @@ describe("where nobody looks", () => {
   });
 });
 
+describe("where somebody only watches", () => {
+  test("no kernel is asked anything that was never connected", async () => {
+    link.watch();
+    const kernel = new FakeKernel();
+    open(kernel);
+    kernel.become("restarting");
+    kernel.become("idle");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(kind()).toBe("resting");
+    expect(kernel.sent).toEqual([]);
+  });
+
+  test("a connection outlives its lookers, and is there again with its document", async () => {
+    const [kernel, other] = [new FakeKernel("known"), new FakeKernel("other")];
+    const document = open(kernel);
+    const watch = link.watch();
+    const look = link.look();
+    await becomes("connected");
+    look.dispose();
+    await new Promise((resolve) => setTimeout(resolve, 2 * LINGER));
+    expect(kind()).toBe("connected");
+    open(other);
+    expect(kind()).toBe("resting");
+    shell.show(document);
+    await becomes("connected");
+    expect(other.sent).toEqual([]);
+    watch.dispose();
+    await becomes("resting");
+    await vi.waitFor(() => expect([kernel.comms.size, kernel.subshells.size]).toEqual([0, 0]));
+  });
+
+  test("a kernel that nobody could connect is left, one that is watched is not", async () => {
+    const [known, strange] = [new FakeKernel("known"), new FakeKernel("strange")];
+    strange.inside.installed = false;
+    const document = open(known);
+    link.watch();
+    const look = link.look();
+    await becomes("connected");
+    open(strange);
+    await becomes("missing");
+    look.dispose();
+    await becomes("resting");
+    const again = link.look();
+    await becomes("missing");
+    again.dispose();
+    shell.show(document);
+    await becomes("connected");
+    await new Promise((resolve) => setTimeout(resolve, 2 * LINGER));
+    expect(kind()).toBe("connected");
+  });
+
+  test("a manager that was closed is not replaced", async () => {
+    const [kernel, other] = [new FakeKernel("closed"), new FakeKernel("other")];
+    const document = open(kernel);
+    link.watch();
+    const look = link.look();
+    await becomes("connected");
+    look.dispose();
+    kernel.push("rmm.events", { type: "ended", reason: "closed" });
+    const asked = kernel.asked.length;
+    open(other);
+    shell.show(document);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect([kind(), kernel.asked.length]).toEqual(["resting", asked]);
+  });
+
+  test("the kernel hears now and then that the page is there, and nothing else", async () => {
+    link.dispose();
+    link = new KernelLink(new KernelFollower(shell.shell, notebooks.tracker, null), auto, LINGER, 10);
+    const kernel = new FakeKernel();
+    open(kernel);
+    link.watch();
+    const look = link.look();
+    await becomes("connected");
+    const before = kernel.commands.length;
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(kernel.commands.length).toBe(before);
+    look.dispose();
+    await vi.waitFor(() => expect(kernel.commands.length).toBeGreaterThan(before + 1));
+    expect(new Set(kernel.commands.slice(before).map(({ name }) => name))).toEqual(new Set(["ping"]));
+  });
+});
+
 describe("from kernel to kernel", () => {
   test("the one before is left", async () => {
     const [first, second] = [new FakeKernel("first"), new FakeKernel("second")];

@@ -1,33 +1,35 @@
 /** What the panel says in each state of its link, and what its buttons do. */
 
 import { nullTranslator } from "@jupyterlab/translation";
-import { type Signal, signal } from "@preact/signals";
+import type { Signal } from "@preact/signals";
 import { render } from "preact";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import "../../style/index.css";
-import { connect } from "../../src/labextension/connect";
 import type { LinkState } from "../../src/labextension/kernel-link";
+import { noRequest, type PendingRequest } from "../../src/labextension/panel-requests";
 import { PanelView } from "../../src/labextension/panel-view";
 import { PACKAGE_VERSION } from "../../src/protocol/schema";
 import { FakeKernel } from "./fake-kernel";
+import { FakeLink } from "./fake-link";
 
 let state: Signal<LinkState>;
 let place: HTMLElement;
-const again = vi.fn();
+let request: PendingRequest;
+let link: FakeLink;
 
 beforeEach(() => {
-  state = signal<LinkState>({ kind: "resting" });
+  request = noRequest();
   place = document.createElement("div");
   place.style.width = "300px";
   document.body.append(place);
-  const link = { state, name: signal("work.ipynb"), look: vi.fn(), connect: again };
-  render(<PanelView link={link} trans={nullTranslator.load("rmm_widgets")} />, place);
+  link = new FakeLink();
+  state = link.state;
+  render(<PanelView link={link} trans={nullTranslator.load("rmm_widgets")} request={request} />, place);
 });
 
 afterEach(() => {
   render(null, place);
   place.remove();
-  again.mockClear();
 });
 
 async function says(next: LinkState): Promise<string> {
@@ -37,8 +39,7 @@ async function says(next: LinkState): Promise<string> {
 }
 
 async function connected(kernel: FakeKernel) {
-  const connection = await connect(kernel.connection, { onBusy: vi.fn(), after: 0 }, new AbortController().signal);
-  state.value = { kind: "connected", connection };
+  const connection = await link.use(kernel);
   await vi.waitFor(() => expect(place.querySelector(".rmm-panel")).not.toBeNull());
   return connection;
 }
@@ -68,7 +69,7 @@ describe("where there are no models to show", () => {
     expect(await says(next)).toContain(words);
     const button = [...place.querySelectorAll("button")].find(({ textContent }) => textContent === label);
     button?.click();
-    expect(again).toHaveBeenCalledOnce();
+    expect(link.connect).toHaveBeenCalledOnce();
   });
 
   test("it gives the line that installs the right version", async () => {
@@ -104,6 +105,21 @@ describe("where there are models", () => {
       `rmm_widgets 9.9.9 in the kernel, ${PACKAGE_VERSION} in this panel.`,
       "What you ask for waits for the running cell; ipykernel 7.1 or newer does it at once.",
     ]);
+    connection.close();
+  });
+
+  test("what was asked for is shown once there are models, once", async () => {
+    request.value = { kind: "search", query: "digits" };
+    state.value = { kind: "connecting" };
+    const kernel = new FakeKernel();
+    kernel.inside.answer = () => ({ ok: true, value: [] });
+    const connection = await connected(kernel);
+    await vi.waitFor(() => expect(place.querySelector("dialog")?.textContent).toContain("Nothing found"));
+    expect(kernel.commands).toContainEqual({ name: "search", args: { query: "digits" } });
+    expect(request.value).toBeNull();
+    request.value = { kind: "log" };
+    await vi.waitFor(() => expect(place.querySelector<HTMLDetailsElement>("details.rmm-log")?.open).toBe(true));
+    expect(kernel.commands.at(-1)?.name).toBe("log");
     connection.close();
   });
 
