@@ -9,7 +9,7 @@ import { effect, type ReadonlySignal, signal } from "@preact/signals";
 import { connect } from "./connect";
 import { type Failure, failureOf } from "./connect-failure";
 import type { Connection, Ending } from "./connection";
-import type { KernelFollower } from "./kernel-follower";
+import type { KernelFollower, Target } from "./kernel-follower";
 
 export type LinkState =
   /** Nobody looks. */
@@ -71,6 +71,11 @@ export class KernelLink implements IDisposable {
       }
     });
     this.#onName();
+  }
+
+  /** The document whose kernel it is about. */
+  get target(): Target | null {
+    return this.#follower.target;
   }
 
   /** Says that somebody looks, until the result is disposed. */

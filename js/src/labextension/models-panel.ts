@@ -4,6 +4,7 @@ import type { IDisposable } from "@lumino/disposable";
 import type { Message } from "@lumino/messaging";
 import { Widget } from "@lumino/widgets";
 import { createElement, render } from "preact";
+import type { CodePlace } from "../views/code-place";
 import { icon } from "./icon";
 import { PanelView } from "./panel-view";
 import type { IModelsLink } from "./tokens";
@@ -11,10 +12,12 @@ import type { IModelsLink } from "./tokens";
 export class ModelsPanel extends Widget {
   readonly #link: IModelsLink;
   readonly #trans: TranslationBundle;
+  readonly #codePlace: CodePlace;
   #look: IDisposable | null = null;
 
-  constructor(link: IModelsLink, trans: TranslationBundle) {
+  constructor(link: IModelsLink, codePlace: CodePlace, trans: TranslationBundle) {
     super();
+    this.#codePlace = codePlace;
     this.#link = link;
     this.#trans = trans;
     this.id = "rmm-widgets-models";
@@ -59,7 +62,7 @@ export class ModelsPanel extends Widget {
   readonly #onVisible = (): void => {
     if (this.isVisible && document.visibilityState === "visible") {
       this.#look ??= this.#link.look();
-      render(createElement(PanelView, { link: this.#link, trans: this.#trans }), this.node);
+      render(createElement(PanelView, { link: this.#link, trans: this.#trans, codePlace: this.#codePlace }), this.node);
     } else if (this.isVisible) {
       this.#unlook(); // Behind another tab of the browser the view stays: it is seen again at once.
     } else {

@@ -3,6 +3,7 @@ import type { TranslationBundle } from "@jupyterlab/translation";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { PACKAGE_VERSION } from "../protocol/schema";
+import type { CodePlace } from "../views/code-place";
 import { CopyLine } from "../views/copy-line";
 import { ManagerPanel } from "../views/manager-panel";
 import { mount } from "../views/mount";
@@ -15,9 +16,10 @@ import type { IModelsLink } from "./tokens";
 interface Props {
   readonly link: IModelsLink;
   readonly trans: TranslationBundle;
+  readonly codePlace?: CodePlace | undefined;
 }
 
-export function PanelView({ link, trans }: Props) {
+export function PanelView({ link, trans, codePlace }: Props) {
   const state = link.state.value;
   const name = link.name.value;
   return (
@@ -28,7 +30,7 @@ export function PanelView({ link, trans }: Props) {
         </div>
       )}
       {state.kind === "connected" ? (
-        <Models connection={state.connection} trans={trans} />
+        <Models connection={state.connection} trans={trans} codePlace={codePlace} />
       ) : (
         <Plain>
           <Words state={state} link={link} trans={trans} />
@@ -38,9 +40,16 @@ export function PanelView({ link, trans }: Props) {
   );
 }
 
-function Models({ connection, trans }: { connection: Connection; trans: TranslationBundle }) {
+interface ModelsProps extends Pick<Props, "trans" | "codePlace"> {
+  readonly connection: Connection;
+}
+
+function Models({ connection, trans, codePlace }: ModelsProps) {
   const place = useRef<HTMLDivElement>(null);
-  useEffect(() => (place.current ? mount(ManagerPanel, connection, place.current) : undefined), [connection]);
+  useEffect(
+    () => (place.current ? mount(ManagerPanel, connection, place.current, undefined, codePlace) : undefined),
+    [connection, codePlace],
+  );
   return (
     <>
       <Caveats connection={connection} trans={trans} />

@@ -20,7 +20,7 @@ beforeEach(() => {
   place = document.createElement("div");
   place.style.width = "300px";
   document.body.append(place);
-  const link = { state, name: signal("work.ipynb"), look: vi.fn(), connect: again };
+  const link = { state, name: signal("work.ipynb"), target: null, look: vi.fn(), connect: again };
   render(<PanelView link={link} trans={nullTranslator.load("rmm_widgets")} />, place);
 });
 

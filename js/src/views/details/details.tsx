@@ -2,17 +2,22 @@
 import { type Signal, signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { ViewState } from "../state";
+import { Trial } from "../trial/trial";
 import { Drawer } from "./drawer";
 import type { Drafts } from "./settings-draft";
 
 export function Details({ state }: { state: ViewState }) {
   // By model: what was typed and not applied is there again when the drawer is.
   const drafts = useRef(new Map<string, Signal<Drafts>>());
+  // And so is what the model was tried with last.
+  const trials = useRef(new Map<string, Trial>());
   const id = state.open.value;
   if (id === null) {
     return null;
   }
   const own = drafts.current.get(id) ?? signal<Drafts>({});
   drafts.current.set(id, own);
-  return <Drawer key={id} state={state} id={id} drafts={own} />;
+  const trial = trials.current.get(id) ?? new Trial(state, id);
+  trials.current.set(id, trial);
+  return <Drawer key={id} state={state} id={id} drafts={own} trial={trial} />;
 }
