@@ -52,16 +52,13 @@ def picture(form: Locator, name: str) -> None:
     expect(form.get_by_role("img", name=re.compile(re.escape(name)))).to_be_visible()
 
 
-def keep(lab: LabPage, place: Locator, themes: Callable[[str], None], name: str) -> None:
-    """Leave pictures for eyes."""
+def keep(place: Locator, name: str) -> None:
+    """Leave a picture for eyes."""
     SCREENSHOTS.mkdir(exist_ok=True)
-    for theme, word in ((LIGHT, "light"), (DARK, "dark")):
-        themes(theme)
-        place.screenshot(path=SCREENSHOTS / f"trial-{name}-{word}.png", animations="disabled", caret="hide")
-    themes(LIGHT)
+    place.screenshot(path=SCREENSHOTS / f"trial-{name}.png", animations="disabled", caret="hide")
 
 
-def test_every_type_of_model_can_be_tried(lab: LabPage, scene: Scene, themes: Callable[[str], None]) -> None:
+def test_every_type_of_model_can_be_tried(lab: LabPage, scene: Scene) -> None:
     notebook = scene.start(models=KINDS)
     for name in KINDS[:-1]:
         notebook.ask(loading(name))
@@ -73,14 +70,14 @@ def test_every_type_of_model_can_be_tried(lab: LabPage, scene: Scene, themes: Ca
     labels = run(form).get_by_role("list", name="Labels, the best first").get_by_role("listitem")
     expect(labels.first).to_have_text(re.compile(r"^3\d+\.\d %$"))
     expect(panel.get_by_text(re.compile("^Best label: 3, "))).to_have_count(1)
-    keep(lab, form, themes, "labels")
+    keep(form, "labels")
 
     form = trial(panel, "yolos-shapes")
     picture(form, "detect-1.png")
     result = run(form)
     expect(result.get_by_role("list", name="What was found").get_by_role("listitem").first).to_be_visible()
     expect(result.get_by_role("img", name=re.compile("with \\d+ boxes"))).to_be_visible()
-    keep(lab, form, themes, "boxes")
+    keep(form, "boxes")
 
     form = trial(panel, "blip-shapes")
     picture(form, "caption-1.png")
@@ -93,7 +90,7 @@ def test_every_type_of_model_can_be_tried(lab: LabPage, scene: Scene, themes: Ca
     form = trial(panel, "minilm-toy")
     score = run(form, First_text="the cat sleeps quickly", Second_text="a kitten naps fast").locator(".rmm-trial-score")
     expect(score).to_have_text(re.compile(r"^0\.9\d\d$"))
-    keep(lab, form, themes, "similarity")
+    keep(form, "similarity")
 
     form = trial(panel, "mdlm-stories")
     expect(button(form, "Run")).to_have_attribute("aria-disabled", "true")
@@ -105,11 +102,11 @@ def test_every_type_of_model_can_be_tried(lab: LabPage, scene: Scene, themes: Ca
     expect(result.locator(".rmm-trial-text")).not_to_contain_text("[MASK]")
     result.get_by_role("slider", name="Step").press("Home")
     expect(result.locator(".rmm-trial-text")).to_contain_text("[MASK]")
-    keep(lab, form, themes, "steps")
+    keep(form, "steps")
     assert lab.page_errors == []
 
 
-def test_a_widget_sends_pictures_too(lab: LabPage, scene: Scene) -> None:
+def test_a_widget_sends_pictures_too(scene: Scene, themes: Callable[[str], None]) -> None:
     notebook = scene.start(PANEL, models=["vit-digits"])
     notebook.ask(loading("vit-digits"))
     panel = panel_of(notebook.cell(1))
@@ -118,6 +115,9 @@ def test_a_widget_sends_pictures_too(lab: LabPage, scene: Scene) -> None:
     labels = run(form).get_by_role("list", name="Labels, the best first").get_by_role("listitem")
     expect(labels.first).to_be_visible()
     expect(button(panel, "Copy code")).to_be_visible()
+    for theme, word in ((LIGHT, "light"), (DARK, "dark")):
+        themes(theme)
+        keep(panel, f"widget-{word}")
 
 
 def cells(lab: LabPage) -> list[str]:
