@@ -85,7 +85,7 @@ test("a picture that is dropped goes as bytes; boxes are listed and drawn", asyn
   expect([...new Uint8Array(bytes as ArrayBuffer).slice(1, 4)]).toEqual([0x50, 0x4e, 0x47]);
   const box = { label: "square", score: 0.93, xmin: 4.2, ymin: 5, xmax: 20, ymax: 22 };
   host.reply(command, { kind: "boxes", boxes: [box], seconds: 0.2 });
-  const canvas = page.getByRole("img", { name: "shapes.png, 40 × 30 pixels, with 1 boxes" });
+  const canvas = page.getByRole("img", { name: "shapes.png, 40 × 30 pixels, with 1 box" });
   await expect.element(canvas).toBeVisible();
   const found = page.getByRole("list", { name: "What was found" });
   await expect.element(found).toHaveTextContent("1square93.0 %4, 5 – 20, 22");

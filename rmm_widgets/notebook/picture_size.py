@@ -21,7 +21,7 @@ def picture_size(content: bytes) -> tuple[int, int] | None:
     if content.startswith(_JPEG):
         return _jpeg(content)
     if content.startswith(_GIFS):
-        return _pair(content, 6, 2)
+        return _gif(content)
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         return _webp(content)
     return None
@@ -69,14 +69,23 @@ def _webp(content: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _pair(content: bytes, at: int, length: int) -> tuple[int, int] | None:
-    """Two numbers that follow each other."""
-    end = at + 2 * length
-    if len(content) < end:
+def _gif(content: bytes) -> tuple[int, int] | None:
+    """The size of the screen, or of the first picture where that reaches beyond it, as decoders allow."""
+    width, height = _little(content, 6), _little(content, 8)
+    at = 13 + (3 << (content[10] & 7) + 1 if content[10:11] and content[10] & 0x80 else 0)
+    while content[at : at + 1] == b"!":  # an extension: its kind, then blocks up to an empty one
+        at += 2
+        while at < len(content) and content[at]:
+            at += 1 + content[at]
+        at += 1
+    if content[at : at + 1] != b"," or len(content) < at + 9:
         return None
-    return _some(
-        int.from_bytes(content[at : at + length], "little"), int.from_bytes(content[at + length : end], "little")
-    )
+    left, top, wide, high = (_little(content, at + each) for each in (1, 3, 5, 7))
+    return _some(max(width, left + wide), max(height, top + high))
+
+
+def _little(content: bytes, at: int) -> int:
+    return int.from_bytes(content[at : at + 2], "little")
 
 
 def _some(width: int, height: int) -> tuple[int, int] | None:

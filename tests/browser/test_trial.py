@@ -76,7 +76,7 @@ def test_every_type_of_model_can_be_tried(lab: LabPage, scene: Scene) -> None:
     picture(form, "detect-1.png")
     result = run(form)
     expect(result.get_by_role("list", name="What was found").get_by_role("listitem").first).to_be_visible()
-    expect(result.get_by_role("img", name=re.compile("with \\d+ boxes"))).to_be_visible()
+    expect(result.get_by_role("img", name=re.compile("with \\d+ box"))).to_be_visible()
     keep(form, "boxes")
 
     form = trial(panel, "blip-shapes")

@@ -298,6 +298,15 @@ def test_the_size_is_what_a_decoder_finds(form: str, options: dict[str, Any], si
     assert picture_size(file.getvalue()) == size
 
 
+def test_a_gif_whose_picture_reaches_beyond_its_screen_is_as_large_as_that() -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30)).save(file, "GIF")
+    content = bytearray(file.getvalue())
+    at = content.index(b",\0\0\0\0")
+    content[at + 5 : at + 9] = (50_000).to_bytes(2, "little") + (60_000).to_bytes(2, "little")
+    assert picture_size(bytes(content)) == (50_000, 60_000)
+
+
 def test_damaged_headers_are_no_pictures_or_some_size() -> None:
     draw = random.Random(7)
     file = io.BytesIO()

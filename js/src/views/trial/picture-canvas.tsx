@@ -12,12 +12,13 @@ export function PictureCanvas({ picture, boxes }: { picture: Picture; boxes: rea
     }
   }, [picture, boxes]);
   const { width, height } = picture.image;
-  const found = boxes.length > 0 ? `, with ${boxes.length} boxes` : "";
+  const found = boxes.length > 0 ? `, with ${boxes.length === 1 ? "1 box" : `${boxes.length} boxes`}` : "";
   return (
     <canvas
       ref={canvas}
       class="rmm-trial-picture"
       role="img"
+      data-boxes={boxes.length > 0 || undefined}
       aria-label={`${picture.name}, ${width} × ${height} pixels${found}`}
     />
   );

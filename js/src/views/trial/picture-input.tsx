@@ -47,7 +47,8 @@ export function PictureInput({ trial }: { trial: Trial }) {
       <input
         ref={file}
         type="file"
-        hidden
+        // Not `hidden`: what the host says of inputs is reverted, and that with it.
+        style={{ display: "none" }}
         aria-label="Picture file"
         accept={ACCEPT}
         onChange={(event) => {

@@ -1,4 +1,5 @@
 /** What a model made of its input: bars, boxes on the picture, texts, steps. All of it is text and canvas. */
+import { useEffect, useRef } from "preact/hooks";
 import type { ScoredLabel, TrialResult } from "../../protocol/schema";
 import { COLOURS, coloursOf } from "./box-drawing";
 import { PictureCanvas } from "./picture-canvas";
@@ -8,12 +9,15 @@ import { percent, secondsWords } from "./trial-words";
 
 type Result = Required<TrialResult>;
 
-export function TrialOutcome({ outcome: { result, picture } }: { outcome: Outcome }) {
+export function TrialOutcome({ outcome }: { outcome: Outcome }) {
+  const { result, picture } = outcome;
+  const element = useRef<HTMLElement>(null);
+  useEffect(() => element.current?.scrollIntoView?.({ block: "nearest" }), [outcome]);
   if (result.kind === "stopped") {
     return <p class="rmm-empty">Stopped.</p>;
   }
   return (
-    <section class="rmm-trial-result" aria-label="Result">
+    <section ref={element} class="rmm-trial-result" aria-label="Result">
       {picture && <PictureCanvas picture={picture} boxes={result.boxes} />}
       <Content result={result} />
       <p class="rmm-hint">

@@ -8,8 +8,8 @@ import { NoPicture, openPicture, type Picture } from "./picture";
 import { readTrial } from "./read-trial";
 import { type InputKind, resultWords } from "./trial-words";
 
-/** Milliseconds; the kernel ends a call after two minutes. */
-const PATIENCE = 150_000;
+/** Milliseconds; the kernel ends a call after two minutes, and may have asked the model something before. */
+const PATIENCE = 250_000;
 
 const NO_RESULT = new CommandFailed({
   type: "NoResult",
