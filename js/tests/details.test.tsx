@@ -170,7 +170,7 @@ test("the tabs walk by arrows, also in right-to-left, and name their panels", as
   await opened("alpha");
   await tab("Overview").click();
   for (const [key, name] of [
-    ["ArrowRight", "Files"],
+    ["ArrowRight", "Try it"],
     ["End", "History"],
     ["ArrowRight", "Overview"],
     ["ArrowLeft", "History"],
@@ -189,7 +189,7 @@ test("the tabs walk by arrows, also in right-to-left, and name their panels", as
   ).toBe(1);
   document.body.dir = "rtl";
   await userEvent.keyboard("{ArrowLeft}");
-  await expect.element(page.getByRole("tabpanel", { name: "Files" })).toBeVisible();
+  await expect.element(page.getByRole("tabpanel", { name: "Try it" })).toBeVisible();
   document.body.removeAttribute("dir");
   expect([nextTab("a", 0, 5, false), nextTab("ArrowLeft", 0, 5, true)]).toEqual([null, 1]);
 });

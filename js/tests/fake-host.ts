@@ -5,6 +5,8 @@ import type { EventCallback, ViewModel } from "../src/views/view-model";
 
 export class FakeHost implements ViewModel {
   readonly sent: Command[] = [];
+  /** What came beside each command. */
+  readonly buffers = new Map<string, readonly ArrayBuffer[]>();
   /** Whether pings are answered. */
   alive = true;
   protocol = PROTOCOL_VERSION;
@@ -43,13 +45,14 @@ export class FakeHost implements ViewModel {
     this.#callbacks.get(event)?.delete(callback);
   }
 
-  send(content: unknown): void {
+  send(content: unknown, _callbacks?: undefined, buffers: ArrayBuffer[] = []): void {
     // What travels is JSON; a copy keeps the test honest.
     const command = JSON.parse(JSON.stringify(content)) as Command;
     if (command.kind !== COMMAND_KIND) {
       throw new Error(`not a command: ${JSON.stringify(content)}`);
     }
     this.sent.push(command);
+    this.buffers.set(command.rid, buffers);
     if (command.name === "ping" && this.alive) {
       queueMicrotask(() => this.reply(command, { version: "0.1.0", protocol: this.protocol }));
     }

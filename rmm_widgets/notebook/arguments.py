@@ -10,12 +10,25 @@ from msgspec import Meta
 from ..types import ModelType
 from .lengths import NAME
 
-__all__ = ["Configuration", "Model", "Models", "NamedError", "Nothing", "OneOrMany", "Query", "Removal", "Repository"]
+__all__ = [
+    "Configuration",
+    "Model",
+    "Models",
+    "NamedError",
+    "Nothing",
+    "OneOrMany",
+    "Query",
+    "Removal",
+    "Repository",
+    "Trial",
+]
 
 MOST_IDS = 1000
 """Models that one command may name."""
 MOST_KEYS = 50
 """Settings that one command may change."""
+LONGEST_INPUT = 8_000
+"""Characters of a text that a model is tried with."""
 LARGEST = 2**53 - 1
 """A size in bytes: the largest number that a browser tells exactly."""
 
@@ -70,6 +83,13 @@ class Repository(msgspec.Struct, forbid_unknown_fields=True):
     repo: str
     model_id: str | None = None
     type: ModelType | None = None
+
+
+class Trial(msgspec.Struct, forbid_unknown_fields=True):
+    """What a model is tried with, where that is no picture: that comes beside the message."""
+
+    model_id: str
+    texts: Annotated[list[Annotated[str, Meta(max_length=LONGEST_INPUT)]], Meta(max_length=2)] = []
 
 
 class NamedError(msgspec.Struct, forbid_unknown_fields=True):

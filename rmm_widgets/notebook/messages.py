@@ -32,7 +32,10 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16
 """How deeply lists and objects may be nested in a message."""
 
-MAX_PENDING: Mapping[Literal["kernel", "hub"], int] = {"kernel": 8, "hub": 4}
+MAX_BUFFER = 4 << 20
+"""Bytes that may come beside a message, for a command that takes them."""
+
+MAX_PENDING: Mapping[Literal["kernel", "hub", "model"], int] = {"kernel": 8, "hub": 4, "model": 1}
 """Answers that one view may be waiting for, by who is asked."""
 
 _log = logging.getLogger("rmm_widgets")
@@ -70,9 +73,9 @@ class MessageHandler:
         """Run a message's command and call `reply` with the answer, now or in another thread when it is known."""
         rid = _rid_of(content)
         try:
-            command = _understand(content, buffers)
+            command = _understand(content)
             known, arguments = _check_arguments(command)
-            value = known.run(self._scope, arguments)
+            value = known.run(self._scope, arguments, *_check_buffers(known, buffers))
             if isinstance(value, Later):
                 self._answer_later(rid, value, reply)
                 return
@@ -85,7 +88,7 @@ class MessageHandler:
     def _answer_later(self, rid: str, later: Later, reply: Send) -> None:
         with self._lock:
             if self._pending[later.asks] >= MAX_PENDING[later.asks]:
-                whom = "the Hub" if later.asks == "hub" else "the kernel"
+                whom = {"hub": "the Hub", "kernel": "the kernel", "model": "a model"}[later.asks]
                 raise InvalidCommandError(f"too many questions to {whom} at once", hint="Wait for the answers.")
             self._pending[later.asks] += 1
 
@@ -115,8 +118,8 @@ class MessageHandler:
         _send(reply, Reply(kind="rmm/reply", rid=rid, ok=False, error=describe(error)))
 
 
-def _understand(content: object, buffers: Sequence[object]) -> Command:
-    if buffers or not _is_plain(content):
+def _understand(content: object) -> Command:
+    if not _is_plain(content):
         raise InvalidCommandError(
             f"the message is larger than {MAX_BYTES} bytes, nested too deeply, or no text",
             hint="Send plain, short commands.",
@@ -141,6 +144,18 @@ def _check_arguments(command: Command) -> tuple[ViewCommand, msgspec.Struct]:
         raise InvalidCommandError(
             f"{command.name}: {cut(str(error), TEXT)}", hint="See the protocol for its arguments."
         ) from None
+
+
+def _check_buffers(known: ViewCommand, buffers: Sequence[object]) -> tuple[bytes, ...]:
+    """What comes beside the message, where the command takes that: at most one piece, of limited size."""
+    pieces = [memoryview(cast("bytes", each)) for each in buffers if isinstance(each, bytes | bytearray | memoryview)]
+    size = sum(each.nbytes for each in pieces)
+    if len(pieces) < len(buffers) or len(pieces) > known.buffers or size > MAX_BUFFER:
+        raise InvalidCommandError(
+            f"what comes with the message is {size} bytes in {len(buffers)} pieces",
+            hint=f"At most {MAX_BUFFER} bytes in one piece, and only with a command that takes them.",
+        )
+    return tuple(bytes(each) for each in pieces)
 
 
 def _is_plain(content: object) -> bool:

@@ -373,6 +373,42 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
     freed: int
 
 
+class ScoredLabel(msgspec.Struct, frozen=True, kw_only=True):
+    """One label that a model gave."""
+
+    label: str
+    score: float
+
+
+class LabelledBox(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a model found, and where, in pixels of the picture."""
+
+    label: str
+    score: float
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+
+
+class TrialResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to `try`: what a model made of its input, by the kind of it."""
+
+    kind: Literal["labels", "boxes", "text", "similarity", "stopped"]
+    seconds: float = 0.0
+    """How long the call took."""
+    labels: tuple[ScoredLabel, ...] = ()
+    """The best first."""
+    boxes: tuple[LabelledBox, ...] = ()
+    more: int = 0
+    """How many labels, boxes or steps there were beside those that are told."""
+    text: str = ""
+    steps: tuple[str, ...] = ()
+    """The text as it was after some of the steps, masks included."""
+    similarity: float = 0.0
+    """The cosine of the angle between two texts' vectors."""
+
+
 if __name__ == "__main__":
     import sys
 

@@ -10,6 +10,7 @@ import msgspec
 from ..commands.parse import check_model
 from ..errors import InvalidCommandError, ModelNotRegisteredError
 from .lengths import NAME, cut
+from .stoppable import Stoppable
 
 if TYPE_CHECKING:
     from ..manager import ModelManager
@@ -32,6 +33,8 @@ class Scope:
     ) -> None:
         self._manager = manager
         self._rows = rows
+        self.trial = Stoppable()
+        """The call of a model that the view waits for."""
         self._shows = limit if limit is None or callable(limit) else frozenset(limit).__contains__
 
     @property
@@ -99,4 +102,4 @@ class Later(msgspec.Struct, frozen=True):
     """An answer that takes its time: blocking work for a thread of its own. `asks` is who is asked."""
 
     work: Callable[[], Any]
-    asks: Literal["kernel", "hub"] = "kernel"
+    asks: Literal["kernel", "hub", "model"] = "kernel"

@@ -58,6 +58,9 @@ _RECORDS: tuple[type[msgspec.Struct], ...] = (
     protocol.Configured,
     protocol.Explanation,
     protocol.DiskModel,
+    protocol.ScoredLabel,
+    protocol.LabelledBox,
+    protocol.TrialResult,
     protocol.Usage,
     protocol.Removed,
 )

@@ -23,12 +23,24 @@ from ..errors import InvalidCommandError, InvalidConfigError
 from ..types import HubModel
 from . import details as records
 from . import settings_schema
-from .arguments import Configuration, Model, Models, NamedError, Nothing, OneOrMany, Query, Removal, Repository
+from .arguments import (
+    Configuration,
+    Model,
+    Models,
+    NamedError,
+    Nothing,
+    OneOrMany,
+    Query,
+    Removal,
+    Repository,
+    Trial,
+)
 from .lengths import NAME, TEXT, cut
 from .protocol import PROTOCOL_VERSION, AllRows, Configured, Explanation, Hello, Many, SearchResult
 from .refusals import describe
 from .removals import prune, removal, remove
 from .scope import Later, Scope
+from .trials import stop, try_model
 
 if TYPE_CHECKING:
     from ..manager import ModelManager
@@ -242,7 +254,10 @@ class ViewCommand(msgspec.Struct, frozen=True):
     """One command: its arguments' record, and what it does with them; gives the answer's value, or a `Later`."""
 
     arguments: type[msgspec.Struct]
-    run: Callable[[Scope, Any], Any]
+    run: Callable[..., Any]
+    """Called with the scope, the arguments, and what came beside the message."""
+    buffers: int = 0
+    """How many pieces of bytes may come beside it."""
 
 
 COMMANDS: Mapping[str, ViewCommand] = {
@@ -266,5 +281,7 @@ COMMANDS: Mapping[str, ViewCommand] = {
     "removal": ViewCommand(Models, removal),
     "remove": ViewCommand(Removal, remove),
     "prune": ViewCommand(Nothing, prune),
+    "try": ViewCommand(Trial, try_model, buffers=1),
+    "stop": ViewCommand(Model, stop),
 }
 """By name; `allow`, settings of the manager and everything else is for people who type it in a cell."""

@@ -75,7 +75,7 @@ def test_axe_finds_nothing_in_details_and_dialogs(standalone: Callable[..., Stan
 
     button(root, "Details healthy").click()
     view.answer(view.sent("details"), answers.details("healthy"))
-    for tab in ("Overview", "Files", "Settings", "Health", "History"):
+    for tab in ("Overview", "Try it", "Files", "Settings", "Health", "History"):
         root.get_by_role("tab", name=tab).click()
         expect(root.get_by_role("tabpanel", name=tab)).to_be_visible()
         look(tab)

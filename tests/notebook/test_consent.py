@@ -8,6 +8,7 @@ from typing import Any
 import comm
 import pytest
 
+from rmm_widgets import comm_targets
 from rmm_widgets.commands.dispatch import execute_line
 from rmm_widgets.commands.spec import Context
 from rmm_widgets.commands.table import TABLE
@@ -134,8 +135,8 @@ def test_S17_no_message_of_the_side_panel_gives_consent(
     manager: ModelManager, commit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registered = comm.base_comm.CommManager()
-    monkeypatch.setattr(bridge, "get_comm_manager", lambda: registered)
-    bridge.register()
+    monkeypatch.setattr(comm, "get_comm_manager", lambda: registered)
+    comm_targets.offer()
     opened: list[RecordingComm] = []
     for target in (bridge.RPC_TARGET, bridge.EVENTS_TARGET):
         new = RecordingComm(target_name=target, primary=False)

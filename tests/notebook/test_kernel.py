@@ -70,7 +70,7 @@ def test_the_panel_shows_commands_and_keeps_up(kernel: Kernel) -> None:
 
 
 def test_the_side_panel_connects(kernel: Kernel) -> None:
-    kernel.run("__import__('rmm_widgets.notebook.bridge', fromlist=['register']).register()")
+    kernel.run("__import__('rmm_widgets.comm_targets', fromlist=['offer']).offer()")
     session, channel = kernel.client.session, kernel.client.shell_channel
     for target, comm_id in (("rmm.events", "e1"), ("rmm.rpc", "r1")):
         content = {"comm_id": comm_id, "target_name": target, "data": {"client": "tab"}}

@@ -60,6 +60,8 @@ def valid(name: str, model_id: str = "echo") -> dict[str, Any]:
             return {"model_ids": [model_id], "files": True}
         case "removal":
             return {"model_ids": [model_id]}
+        case "try":
+            return {"model_id": model_id, "texts": ["a text"]}
         case _:
             return {"model_id": model_id}
 
@@ -428,7 +430,9 @@ def test_a_bug_is_answered_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert (handler.refused, handler.pending) == (2, 0)
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"hello", "ping", "rows", "explain"}])
+@pytest.mark.parametrize(
+    "name", [name for name in COMMANDS if name not in {"hello", "ping", "rows", "explain", "stop"}]
+)
 def test_a_closed_manager_is_said_to_be_closed(manager: ModelManager, echo: Echo, view: Asker, name: str) -> None:
     model_id = digits(manager)
     manager.close()

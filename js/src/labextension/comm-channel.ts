@@ -39,10 +39,10 @@ export class CommChannel {
     );
   }
 
-  send(data: JSONObject, subshell: string | null): void {
+  send(data: JSONObject, subshell: string | null, buffers: ArrayBuffer[] = []): void {
     const content = { comm_id: this.#id, data };
     this.#kernel.sendShellMessage(
-      KernelMessage.createMessage({ msgType: "comm_msg", content, ...this.#envelope(subshell) }),
+      KernelMessage.createMessage({ msgType: "comm_msg", content, buffers, ...this.#envelope(subshell) }),
     );
   }
 

@@ -120,11 +120,11 @@ export class Connection implements ViewModel, ChannelOwner {
     this.#callbacks.get(event)?.delete(callback);
   }
 
-  send(content: unknown): void {
+  send(content: unknown, _callbacks?: undefined, buffers?: ArrayBuffer[]): void {
     if (!this.#live) {
       throw new Error("The connection is closed.");
     }
-    this.#rpc.send(content as JSONObject, this.#subshell);
+    this.#rpc.send(content as JSONObject, this.#subshell, buffers);
   }
 
   renew(): void {

@@ -11,7 +11,7 @@ import { COMMAND_KIND, type Command } from "../protocol/schema";
 import { connect } from "./connect";
 import { type Failure, failureOf } from "./connect-failure";
 import type { Connection, Ending } from "./connection";
-import type { KernelFollower } from "./kernel-follower";
+import type { KernelFollower, Target } from "./kernel-follower";
 
 export type LinkState =
   /** Nobody looks. */
@@ -85,6 +85,11 @@ export class KernelLink implements IDisposable {
     });
     this.#heartbeat = setInterval(() => this.#giveSignOfLife(), heartbeat);
     this.#onName();
+  }
+
+  /** The document whose kernel it is about. */
+  get target(): Target | null {
+    return this.#follower.target;
   }
 
   /** Says that somebody looks, until the result is disposed. */

@@ -4,6 +4,7 @@ import type { IDisposable } from "@lumino/disposable";
 import type { Message } from "@lumino/messaging";
 import { Widget } from "@lumino/widgets";
 import { createElement, render } from "preact";
+import type { CodePlace } from "../views/code-place";
 import { icon } from "./icon";
 import { noRequest, type PanelRequest } from "./panel-requests";
 import { PanelView } from "./panel-view";
@@ -13,10 +14,12 @@ export class ModelsPanel extends Widget {
   readonly #link: IModelsLink;
   readonly #trans: TranslationBundle;
   readonly #request = noRequest();
+  readonly #codePlace: CodePlace;
   #look: IDisposable | null = null;
 
-  constructor(link: IModelsLink, trans: TranslationBundle) {
+  constructor(link: IModelsLink, codePlace: CodePlace, trans: TranslationBundle) {
     super();
+    this.#codePlace = codePlace;
     this.#link = link;
     this.#trans = trans;
     this.id = "rmm-widgets-models";
@@ -66,7 +69,8 @@ export class ModelsPanel extends Widget {
   readonly #onVisible = (): void => {
     if (this.isVisible && document.visibilityState === "visible") {
       this.#look ??= this.#link.look();
-      render(createElement(PanelView, { link: this.#link, trans: this.#trans, request: this.#request }), this.node);
+      const props = { link: this.#link, trans: this.#trans, codePlace: this.#codePlace, request: this.#request };
+      render(createElement(PanelView, props), this.node);
     } else if (this.isVisible) {
       this.#unlook(); // Behind another tab of the browser the view stays: it is seen again at once.
     } else {

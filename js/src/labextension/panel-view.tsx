@@ -4,6 +4,7 @@ import { useSignalEffect } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { PACKAGE_VERSION } from "../protocol/schema";
+import type { CodePlace } from "../views/code-place";
 import { CopyLine } from "../views/copy-line";
 import { ManagerPanel } from "../views/manager-panel";
 import { mount } from "../views/mount";
@@ -18,9 +19,10 @@ import type { IModelsLink } from "./tokens";
 interface Props {
   readonly link: IModelsLink;
   readonly trans: TranslationBundle;
+  readonly codePlace?: CodePlace | undefined;
 }
 
-export function PanelView({ link, trans, request }: Props & { readonly request: PendingRequest }) {
+export function PanelView({ link, trans, codePlace, request }: Props & { readonly request: PendingRequest }) {
   const state = link.state.value;
   const name = link.name.value;
   return (
@@ -31,7 +33,7 @@ export function PanelView({ link, trans, request }: Props & { readonly request: 
         </div>
       )}
       {state.kind === "connected" ? (
-        <Models connection={state.connection} trans={trans} request={request} />
+        <Models connection={state.connection} trans={trans} codePlace={codePlace} request={request} />
       ) : (
         <Plain>
           <Words state={state} link={link} trans={trans} />
@@ -41,13 +43,12 @@ export function PanelView({ link, trans, request }: Props & { readonly request: 
   );
 }
 
-interface ModelsProps {
+interface ModelsProps extends Pick<Props, "trans" | "codePlace"> {
   readonly connection: Connection;
-  readonly trans: TranslationBundle;
   readonly request: PendingRequest;
 }
 
-function Models({ connection, trans, request }: ModelsProps) {
+function Models({ connection, trans, codePlace, request }: ModelsProps) {
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const View = ({ state }: { state: ViewState }) => {
@@ -59,8 +60,8 @@ function Models({ connection, trans, request }: ModelsProps) {
       });
       return <ManagerPanel state={state} />;
     };
-    return place.current ? mount(View, connection, place.current) : undefined;
-  }, [connection, request]);
+    return place.current ? mount(View, connection, place.current, undefined, codePlace) : undefined;
+  }, [connection, codePlace, request]);
   return (
     <>
       <Caveats connection={connection} trans={trans} />

@@ -4,7 +4,7 @@ import type { KernelLink } from "./kernel-link";
 import type { PanelRequest } from "./panel-requests";
 
 /** The connection to the manager of the kernel that the user works with. */
-export type IModelsLink = Pick<KernelLink, "state" | "name" | "reachable" | "look" | "watch" | "connect">;
+export type IModelsLink = Pick<KernelLink, "state" | "name" | "target" | "reachable" | "look" | "watch" | "connect">;
 
 export const IModelsLink = new Token<IModelsLink>(
   "rmm-widgets:IModelsLink",

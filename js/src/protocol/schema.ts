@@ -323,6 +323,39 @@ export interface DiskModel {
   unfinished: number;
 }
 
+/** One label that a model gave. */
+export interface ScoredLabel {
+  label: string;
+  score: number;
+}
+
+/** One thing that a model found, and where, in pixels of the picture. */
+export interface LabelledBox {
+  label: string;
+  score: number;
+  xmin: number;
+  ymin: number;
+  xmax: number;
+  ymax: number;
+}
+
+/** The answer to `try`: what a model made of its input, by the kind of it. */
+export interface TrialResult {
+  kind: "labels" | "boxes" | "text" | "similarity" | "stopped";
+  /** How long the call took. */
+  seconds?: number;
+  /** The best first. */
+  labels?: ScoredLabel[];
+  boxes?: LabelledBox[];
+  /** How many labels, boxes or steps there were beside those that are told. */
+  more?: number;
+  text?: string;
+  /** The text as it was after some of the steps, masks included. */
+  steps?: string[];
+  /** The cosine of the angle between two texts' vectors. */
+  similarity?: number;
+}
+
 /** The answer to `usage`: the disk, largest models first. */
 export interface Usage {
   models: DiskModel[];

@@ -61,9 +61,10 @@ export class CommandClient {
    * Sends a command and waits for its reply.
    *
    * @param timeout milliseconds until the request is given up
+   * @param buffers bytes that travel beside it
    * @throws CommandFailed where the kernel says no, or says nothing in time
    */
-  request(name: string, args: Record<string, unknown>, timeout: number): Promise<unknown> {
+  request(name: string, args: Record<string, unknown>, timeout: number, buffers: ArrayBuffer[] = []): Promise<unknown> {
     this.#count += 1;
     const rid = `${this.#prefix}-${this.#count}`;
     const command: Command = { kind: COMMAND_KIND, rid, name, args };
@@ -74,7 +75,11 @@ export class CommandClient {
       }, timeout);
       this.#pending.set(rid, { resolve, reject, timer });
       try {
-        this.#model.send(command);
+        if (buffers.length > 0) {
+          this.#model.send(command, undefined, buffers);
+        } else {
+          this.#model.send(command);
+        }
       } catch {
         // Hosts throw where the kernel is dead or the comm is closed.
         this.#pending.delete(rid);

@@ -28,7 +28,8 @@ export function CopyLine({ line }: { line: string }) {
   );
 }
 
-async function copyText(text: string): Promise<boolean> {
+/** False where the page may not write to the clipboard. */
+export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;

@@ -8,6 +8,7 @@ import { GridCommands } from "./grid-commands";
 import { focusAgain, focusPlace, type GridPlace, hasFocus, nameOf, placeOf } from "./grid-focus";
 import { HEADER, nextIndex, stepInRow } from "./grid-keys";
 import { ModelRow } from "./model-row";
+import { watchForDrag } from "./row-drag";
 import { RowSlots } from "./row-slots";
 import type { ViewState } from "./state";
 import { useGeometry } from "./table-geometry";
@@ -134,6 +135,7 @@ export function ModelTable({ arrangement, state }: TableProps) {
         aria-multiselectable
         onKeyDown={onKeyDown}
         onClick={(event) => commands.click(event, placeOf(event.target)?.index ?? HEADER)}
+        onPointerDown={(event) => watchForDrag(event, rows[placeOf(event.target)?.index ?? HEADER], state)}
         onMouseDown={(event) => {
           // A range of rows is meant, not of their text.
           if (event.shiftKey) {

@@ -1,5 +1,6 @@
 /** Puts a view into an element of the host. */
 import { type ComponentType, render } from "preact";
+import type { CodePlace } from "./code-place";
 import type { RowStore } from "./row-store";
 import { ViewState } from "./state";
 import { hideStaticTwin } from "./static-twin";
@@ -12,9 +13,16 @@ export type View = ComponentType<{ state: ViewState }>;
  * Draws `View` over `model` into `element`; returns what takes it away again.
  *
  * @param store the rows of all views of the model; without it the view has its own
+ * @param codePlace where the host takes code for a model
  */
-export function mount(View: View, model: ViewModel, element: HTMLElement, store?: RowStore): () => void {
-  const state = new ViewState(model, store);
+export function mount(
+  View: View,
+  model: ViewModel,
+  element: HTMLElement,
+  store?: RowStore,
+  codePlace?: CodePlace,
+): () => void {
+  const state = new ViewState(model, store, codePlace);
   const life = new AbortController();
   const root = document.createElement("div");
   root.className = "rmm-root";

@@ -3,6 +3,7 @@ import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
 import type { Fix, Progress, Row, Summary } from "../protocol/schema";
 import { Announcer } from "./announcements";
 import { type BatchCommand, inChunks, readRefused, refusal } from "./batch";
+import type { CodePlace } from "./code-place";
 import { CommandClient, CommandFailed } from "./command-client";
 import { type Connection, Liveness } from "./liveness";
 import { RowStore } from "./row-store";
@@ -34,6 +35,15 @@ export type Dialog =
 const TRAITS = ["_rows", "_changes", "_progress", "_summary", "_model_ids"] as const;
 const COMMAND_TIMEOUT = 30_000;
 const MOST_NOTICES = 5;
+
+/** How a command is sent. */
+export interface Sending {
+  /** Milliseconds until its answer is given up. */
+  readonly timeout?: number;
+  /** Bytes that travel beside it. */
+  readonly buffers?: ArrayBuffer[];
+}
+
 /** A busy kernel does what it was asked for once its cell ends. */
 const LISTENING: ReadonlySet<Connection> = new Set(["live", "busy"]);
 
@@ -62,8 +72,12 @@ export class ViewState {
   readonly #life = new AbortController();
   #noticeCount = 0;
 
+  /** Where the host takes code for a model, null where it does not. */
+  readonly codePlace: CodePlace | null;
+
   /** @param store the rows of all views of the model; without it the view has its own */
-  constructor(model: ViewModel, store?: RowStore) {
+  constructor(model: ViewModel, store?: RowStore, codePlace?: CodePlace) {
+    this.codePlace = codePlace ?? null;
     const until = this.#life.signal;
     this.#model = model;
     const { rows: all, progress } = store ?? new RowStore(model, until);
@@ -94,8 +108,8 @@ export class ViewState {
    *
    * @throws CommandFailed where the kernel says no, or says nothing in time
    */
-  ask(name: string, args: Record<string, unknown>): Promise<unknown> {
-    return this.#client.request(name, args, COMMAND_TIMEOUT);
+  ask(name: string, args: Record<string, unknown>, sending: Sending = {}): Promise<unknown> {
+    return this.#client.request(name, args, sending.timeout ?? COMMAND_TIMEOUT, sending.buffers);
   }
 
   /** Sends a command; where it fails, a notice says why. */

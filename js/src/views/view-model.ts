@@ -12,8 +12,8 @@ export interface ViewModel {
   /** Sets a trait that the user owns, and sends it; absent where the host has no such traits. */
   set?(name: string, value: unknown): void;
   save_changes?(): void;
-  /** Sends a custom message to the kernel. */
-  send(content: unknown): void;
+  /** Sends a custom message to the kernel, with bytes beside it; hosts that take no bytes leave them out. */
+  send(content: unknown, callbacks?: undefined, buffers?: ArrayBuffer[]): void;
   /** False once the way to the kernel is closed; absent where the host does not tell. */
   readonly comm_live?: boolean;
   /** Opens the way to the kernel anew, where the kernel is there but does not know this view; absent where it cannot. */

@@ -7,6 +7,7 @@ import type { LinkState } from "../../src/labextension/kernel-link";
 import type { FakeKernel } from "./fake-kernel";
 
 export class FakeLink {
+  readonly target = null;
   readonly state = signal<LinkState>({ kind: "resting" });
   readonly name = signal("work.ipynb");
   readonly reachable = signal(true);

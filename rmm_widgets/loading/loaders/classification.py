@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from numpy.typing import NDArray
 
 from ..config import ClassificationModelConfig
 from .scores import best_labels, label_names, sigmoid, softmax
 
-__all__ = ["ClassificationModel", "Classifier"]
+__all__ = ["ClassificationModel", "Classifier", "Input"]
+
+Input = Literal["picture", "text", "pair", "sound"]
+"""What a classifier takes; a pair is of two texts."""
 
 
 class Classifier(Protocol):
     """Computes the raw outputs for one kind of input."""
+
+    takes: ClassVar[Input]
 
     def logits(self, value: object, config: ClassificationModelConfig) -> tuple[list[NDArray[Any]], bool]:
         """A row of logits for each input, and whether `value` was a single one.
@@ -31,7 +36,7 @@ class Classifier(Protocol):
 class ClassificationModel:
     """Labels a picture, text or sound, whichever the model was trained on."""
 
-    methods: ClassVar[tuple[str, ...]] = ("__call__",)
+    methods: ClassVar[tuple[str, ...]] = ("__call__", "takes")
 
     def __init__(self, source: Classifier, config: dict[str, Any]) -> None:
         """`config` is the repository's config.json."""
@@ -49,6 +54,10 @@ class ClassificationModel:
         rows, single = self._source.logits(data, config)
         answers = [self._answer(row, config) for row in rows]
         return answers[0] if single else answers
+
+    def takes(self) -> Input:
+        """What it was trained on; to one for pictures a text would be a path."""
+        return self._source.takes
 
     def probe(self) -> list[NDArray[Any]]:
         """Raw outputs for a tiny input."""

@@ -7,6 +7,7 @@ import { ErrorNote } from "../error-note";
 import { statusWords, words } from "../format";
 import { HealthMark } from "../health-mark";
 import type { ViewState } from "../state";
+import { CodeButton } from "./code-button";
 
 const PINNED = "M5 1h6v1.500l-1 .8V7l2.500 2.500V11h-3.700v4h-1.600v-4H3.500V9.500L6 7V3.300l-1-.8Z";
 const UNPINNED = `${PINNED}M7.500 2.500V7.600L5.600 9.500h4.800L8.500 7.600V2.500Z`;
@@ -78,6 +79,7 @@ function Buttons({ state, row, onRemove }: { state: ViewState; row: Row; onRemov
         </svg>
         Pin
       </button>
+      <CodeButton state={state} row={row} />
       <button type="button" class="rmm-button rmm-remove-button" disabled={disabled} onClick={onRemove}>
         Remove…
       </button>

@@ -8,6 +8,8 @@ import { cutText } from "../cut-text";
 import { canTakeFocus, focusedElement, tableNear, useKeptFocus } from "../focus";
 import { MoreAbout } from "../more-about";
 import type { ViewState } from "../state";
+import type { Trial } from "../trial/trial";
+import { TrialForm } from "../trial/trial-form";
 import { DetailsFeed } from "./details-feed";
 import { DrawerHead } from "./drawer-head";
 import { FilesList } from "./files-list";
@@ -24,9 +26,10 @@ interface DrawerProps {
   readonly state: ViewState;
   readonly id: string;
   readonly drafts: Signal<Drafts>;
+  readonly trial: Trial;
 }
 
-export function Drawer({ state, id, drafts }: DrawerProps) {
+export function Drawer({ state, id, drafts, trial }: DrawerProps) {
   const element = useRef<HTMLElement>(null);
   const heading = useRef<HTMLHeadingElement>(null);
   const feed = useMemo(() => new DetailsFeed(state, id), [state, id]);
@@ -70,7 +73,7 @@ export function Drawer({ state, id, drafts }: DrawerProps) {
       />
       {failure && <Failure state={state} failure={failure} isOld={details !== null} onRetry={() => feed.refresh()} />}
       {!details && !failure && <p class="rmm-empty rmm-details-wait">Asking the kernel…</p>}
-      {details && <Sections state={state} feed={feed} details={details} drafts={drafts} />}
+      {details && <Sections state={state} feed={feed} details={details} drafts={drafts} trial={trial} />}
     </section>
   );
 }
@@ -80,14 +83,19 @@ interface SectionsProps {
   readonly feed: DetailsFeed;
   readonly details: Details;
   readonly drafts: Signal<Drafts>;
+  readonly trial: Trial;
 }
 
-function Sections({ state, feed, details, drafts }: SectionsProps) {
+function Sections({ state, feed, details, drafts, trial }: SectionsProps) {
   const row = feed.row.value;
   const { config, problems } = changesOf(details.settings, drafts.value);
   const isEdited = Object.keys(config).length + Object.keys(problems).length > 0;
   const tabs = [
     { name: "Overview", draw: () => <Overview details={details} row={row} /> },
+    {
+      name: "Try it",
+      draw: () => row && <TrialForm state={state} trial={trial} row={row} tags={details.tags} />,
+    },
     {
       name: "Files",
       mark: feed.files.value.length > 0 ? String(feed.files.value.length) : undefined,

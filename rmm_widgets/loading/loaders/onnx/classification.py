@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ....errors import UnsupportedModelError
 from ...config import ClassificationModelConfig
 from ...files import read_optional_json
-from ..classification import ClassificationModel
+from ..classification import ClassificationModel, Input
 from ..images import blank_image, read_images
 from ..texts import TEXT_INPUTS, TextEncoder, texts_of
 from .image_input import ImageInput, image_input_name
@@ -21,6 +21,8 @@ __all__ = ["open_model"]
 
 class _Pictures:
     """Logits for pictures."""
+
+    takes: ClassVar[Input] = "picture"
 
     def __init__(self, session: Session, name: str, folder: Path) -> None:
         self._session = session
@@ -40,6 +42,8 @@ class _Pictures:
 
 class _Texts:
     """Logits for texts."""
+
+    takes: ClassVar[Input] = "text"
 
     def __init__(self, session: Session, folder: Path, config: dict[str, Any]) -> None:
         session.expect(*TEXT_INPUTS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ....errors import UnsupportedModelError
 from ...config import ClassificationModelConfig
 from ...files import read_optional_json
-from ..classification import ClassificationModel, Classifier
+from ..classification import ClassificationModel, Classifier, Input
 from ..images import blank_image, read_images
 from ..sounds import sounds_of
 from ..texts import texts_of
@@ -23,6 +23,8 @@ __all__ = ["open_model"]
 
 class _Pictures:
     """Logits for pictures."""
+
+    takes: ClassVar[Input] = "picture"
 
     def __init__(self, model: Any, processor: Any) -> None:
         self._model = model
@@ -42,6 +44,8 @@ class _Pictures:
 class _Texts:
     """Logits for texts."""
 
+    takes: ClassVar[Input] = "text"
+
     def __init__(self, model: Any, feeder: TextFeeder) -> None:
         self._model = model
         self._input = feeder
@@ -60,6 +64,8 @@ class _Texts:
 
 class _Sounds:
     """Logits for sounds: samples at the model's own rate."""
+
+    takes: ClassVar[Input] = "sound"
 
     def __init__(self, model: Any, extractor: Any) -> None:
         self._model = model

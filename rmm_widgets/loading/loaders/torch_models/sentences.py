@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ....errors import UnsupportedModelError
 from ...config import ClassificationModelConfig, EmbeddingModelConfig
 from ...files import read_optional_json
-from ..classification import ClassificationModel
+from ..classification import ClassificationModel, Input
 from ..embeddings import EmbeddingModel
 from ..holder import stop_if
 from ..texts import texts_of
@@ -48,6 +48,8 @@ class _Encoder:
 
 class _CrossEncoder:
     """Logits for pairs of texts."""
+
+    takes: ClassVar[Input] = "pair"
 
     def __init__(self, model: Any) -> None:
         self._model = model
