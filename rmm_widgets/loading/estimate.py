@@ -151,8 +151,7 @@ def onnx_estimate(folder: Path, model_type: ModelType, config: Mapping[str, Any]
     model = read_optional_json(folder / "config.json") or {}
     # int8 MiniLM: 780 MB for 32 texts of 256 tokens, 340 for 32 of 128, 270 for 8 of 256, 400 for 4 of 512.
     calls = _activations(model, folder, model_type, config, squares=6, inner=4, outer=4)
-    # While a session opens, the file and what is made of it are there together.
-    return MemoryEstimate(weights=weights, working=max(weights, _working(weights, calls)), libraries=_ONNXRUNTIME)
+    return _by_onnxruntime(weights, calls)
 
 
 def model2vec_estimate(folder: Path, *, dtype: str = "auto") -> MemoryEstimate:
@@ -171,12 +170,15 @@ def hub_estimate(weights: int, formats: Collection[str] = ()) -> MemoryEstimate:
 
     By onnxruntime where it has ONNX files, which are loaded before others, else by torch, as most are.
     """
-    working = _working(weights, 0)
     if "onnx" in formats:
-        return MemoryEstimate(weights=weights, working=max(weights, working), libraries=_ONNXRUNTIME)
-    if set(formats) == {"gguf"}:
-        return MemoryEstimate(weights=weights, working=working, libraries=_LLAMA_CPP)
-    return MemoryEstimate(weights=weights, working=working, libraries=_TORCH)
+        return _by_onnxruntime(weights, calls=0)
+    libraries = _LLAMA_CPP if set(formats) == {"gguf"} else _TORCH
+    return MemoryEstimate(weights=weights, working=_working(weights, 0), libraries=libraries)
+
+
+def _by_onnxruntime(weights: int, calls: int) -> MemoryEstimate:
+    # While a session opens, the file and what is made of it are there together.
+    return MemoryEstimate(weights=weights, working=max(weights, _working(weights, calls)), libraries=_ONNXRUNTIME)
 
 
 def gguf_estimate(headers: Sequence[GgufHeader], *, context: int, text: int) -> MemoryEstimate:
