@@ -31,7 +31,7 @@ async function trying(changes: Partial<Row>, codePlace?: CodePlace) {
   const host = new FakeHost({ _rows: [row("alpha", { status: "loaded", actions: ["unload"], ...changes })] });
   const element = document.createElement("div");
   document.body.append(element);
-  unmount = mount(Place, host, element, undefined, codePlace);
+  unmount = mount(Place, host, element, { codePlace });
   const state = kept as unknown as ViewState;
   state.open.value = "alpha";
   host.reply(await host.asked("details"), details("alpha", { tags: [] }));

@@ -65,8 +65,12 @@ def open_rpc(comm: BaseComm, message: Mapping[str, Any]) -> None:
         content: object = received_message["content"].get("data")
         handler.handle(content, received_message.get("buffers") or (), reply=reply)
 
+    def closed(_message: Mapping[str, Any]) -> None:
+        handler.close()
+        PANELS.leave(panel, comm)
+
     hear(comm, received)
-    comm.on_close(lambda _message: PANELS.leave(panel, comm))
+    comm.on_close(closed)
 
 
 def _manager() -> ModelManager:

@@ -286,6 +286,7 @@ class ManagerWidget(anywidget.AnyWidget):
         if self._publisher is not None:
             self._publisher.detach(self)
             self._static_twin.close(self._publisher)
+            self._messages.close()
         super().close()
 
     # Where no front end is

@@ -85,6 +85,10 @@ class MessageHandler:
             return
         _answer(rid, plain, reply)
 
+    def close(self) -> None:
+        """The view is gone: end the call of a model that it waits for, so that the model is free for others."""
+        self._scope.trial.stop()
+
     def _answer_later(self, rid: str, later: Later, reply: Send) -> None:
         with self._lock:
             if self._pending[later.asks] >= MAX_PENDING[later.asks]:

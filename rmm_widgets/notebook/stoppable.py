@@ -50,10 +50,10 @@ class Stoppable:
         except asyncio.CancelledError:
             raise StoppedEarlyError from None
 
-    def stop(self, name: str) -> bool:
-        """End what runs under this name; False where nothing does."""
+    def stop(self, name: str | None = None) -> bool:
+        """End what runs under this name, or whatever runs; False where nothing does."""
         with self._lock:
-            if self._cancel is None or self._name != name:
+            if self._cancel is None or name not in (None, self._name):
                 return False
             with contextlib.suppress(RuntimeError):  # the loop has just ended
                 self._cancel()

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from rmm_widgets import __version__
 
+from .conftest import DARK
 from .kernelspecs import OTHER_LANGUAGE, WITHOUT_PACKAGE, add_kernel
 from .lab import LabPage, Notebook
 from .scenes import button
@@ -131,3 +132,37 @@ def test_it_asks_first_where_the_user_wants_that(
     notebook.restart_kernel()
     notebook.run(0)
     expect_models(panel, "one")
+
+
+def test_what_was_set_up_is_there_again(
+    lab: LabPage, open_notebook: OpenNotebook, themes: Callable[[str], None], tmp_path: Path
+) -> None:
+    notebook = open_notebook(models("one", "two", folder=tmp_path / "a"))
+    notebook.run(0)
+    other = open_notebook(models("three", folder=tmp_path / "b"))
+    other.run(0)
+    notebook.bring_to_front()
+    panel = lab.models_panel()
+    expect_models(panel, "one", "two")
+    panel.get_by_label("Filter models").fill("two")
+    button(panel, "Details two").click()
+    panel.get_by_role("tab", name="Try it").click()
+    panel.get_by_label("First text").fill("a cat")
+
+    lab.hide_models_panel()
+    expect(panel).to_have_count(0)
+    lab.models_panel()
+    expect_set_up(panel)
+    other.bring_to_front()
+    expect_models(panel, "three")
+    notebook.bring_to_front()
+    expect_set_up(panel)
+    themes(DARK)
+    expect_set_up(panel)
+    assert lab.page_errors == []
+
+
+def expect_set_up(panel: Locator) -> None:
+    expect(panel.get_by_role("grid", name="Models")).to_have_attribute("aria-rowcount", "2")
+    expect(panel.get_by_label("Filter models")).to_have_value("two")
+    expect(panel.get_by_label("First text")).to_have_value("a cat")

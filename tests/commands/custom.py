@@ -49,6 +49,20 @@ class Echo(BaseModel):
         self.gate.wait(60)  # blocks on purpose: a custom model's methods may
 
 
+class Slow(Echo):
+    """An encoder that waits until it is let go."""
+
+    def __init__(self, model_id: str, answer: object = None) -> None:
+        super().__init__(ModelInfo(model_id, ModelType.EMBEDDING_MODEL, "custom/slow"))
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.answer = answer
+
+    def __call__(self, _data: object = None, **_keys: object) -> Any:
+        self.begun.set()
+        assert self.go_on.wait(60)
+        return self.answer
+
+
 def info(model_id: str, **fields: Any) -> ModelInfo:
     """A ModelInfo of a custom model."""
     return ModelInfo(model_id, ModelType.CLASSIFICATION_MODEL, "custom/echo", **fields)

@@ -17,8 +17,9 @@ from rmm_widgets import default_manager
 from rmm_widgets.demo.server import DemoHub
 from rmm_widgets.manager import ModelManager
 from rmm_widgets.notebook import bundles
+from rmm_widgets.types import ModelInfo, ModelType
 
-from ..commands.custom import Echo, info
+from ..commands.custom import Echo, Slow, info
 
 LONG = 30.0
 
@@ -170,4 +171,14 @@ def echo(manager: ModelManager) -> Echo:
     """A registered custom model named `echo`."""
     model = Echo(info("echo"))
     manager.register_model(info("echo"), model=model)
+    return model
+
+
+@pytest.fixture
+def slow(manager: ModelManager) -> Slow:
+    """A loaded custom model named `slow`, whose calls last until it is let go."""
+    model = Slow("slow", [[1.0, 0.0], [0.0, 1.0]])
+    manager.register_model(ModelInfo("slow", ModelType.EMBEDDING_MODEL, "custom/slow"), model=model)
+    manager.download_model("slow").result(LONG)
+    manager.load_model("slow").result(LONG)
     return model

@@ -18,7 +18,7 @@ from rmm_widgets.notebook.protocol import PROTOCOL_VERSION
 from rmm_widgets.notebook.publishers import publisher_of
 from rmm_widgets.types import ModelStatus
 
-from ..commands.custom import Echo, info
+from ..commands.custom import Echo, Slow, info
 from .conftest import LONG, RecordingComm, Shown, unpack
 
 
@@ -144,6 +144,16 @@ def test_commands_are_answered_on_their_own_comm(panel: Panel, manager: ModelMan
     assert ask(rpc, "config", model_id="echo")["error"]["type"] == "InvalidCommandError"
     assert len(rpc.sent) == 4, "the kernel publishes on rpc only to answer"
     assert not events.replies()
+
+
+def test_a_panel_that_goes_away_lets_go_of_the_model_that_it_tries(panel: Panel, slow: Slow) -> None:
+    rpc, events = panel.open(bridge.RPC_TARGET, client="tab"), panel.open(bridge.EVENTS_TARGET, client="tab")
+    rpc.receive({"kind": "rmm/cmd", "rid": "1", "name": "try", "args": {"model_id": "slow", "texts": ["a", "b"]}})
+    assert slow.begun.wait(LONG)
+    panel.close(rpc)
+    events.wait(lambda _sent: bool(events.replies()))
+    assert events.replies()[-1]["value"] == {"kind": "stopped"}
+    slow.go_on.set()
 
 
 @pytest.mark.parametrize("data", [None, 7, "x", [], {}, {"kind": "rmm/cmd"}, {"op": "hello"}, {"rid": "a" * 70_000}])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 import random
-import threading
 import zlib
 from typing import Any
 
@@ -24,7 +23,7 @@ from rmm_widgets.notebook.picture_size import picture_size
 from rmm_widgets.notebook.trials import MOST_PIXELS
 from rmm_widgets.types import ModelInfo, ModelType
 
-from ..commands.custom import Echo
+from ..commands.custom import Echo, Slow
 from .asking import Asker
 from .conftest import LONG
 
@@ -172,29 +171,6 @@ def test_a_model_that_is_not_loaded_says_so(manager: ModelManager, view: Asker) 
     refused = error(tried(view, "digits", picture("digit-1.png")))
     assert refused["type"] == "ModelNotLoadedError"
     assert "Load it" in refused["hint"]
-
-
-class Slow(Echo):
-    """An encoder that waits until it is let go."""
-
-    def __init__(self, model_id: str, answer: object = None) -> None:
-        super().__init__(ModelInfo(model_id, ModelType.EMBEDDING_MODEL, "custom/slow"))
-        self.begun, self.go_on = threading.Event(), threading.Event()
-        self.answer = answer
-
-    def __call__(self, _data: object = None, **_keys: object) -> Any:
-        self.begun.set()
-        assert self.go_on.wait(LONG)
-        return self.answer
-
-
-@pytest.fixture
-def slow(manager: ModelManager) -> Slow:
-    model = Slow("slow", [[1.0, 0.0], [0.0, 1.0]])
-    manager.register_model(ModelInfo("slow", ModelType.EMBEDDING_MODEL, "custom/slow"), model=model)
-    manager.download_model("slow").result(LONG)
-    manager.load_model("slow").result(LONG)
-    return model
 
 
 def test_one_at_a_time_and_stopped_when_the_view_wants(slow: Slow, view: Asker) -> None:

@@ -6,6 +6,7 @@ import { Widget } from "@lumino/widgets";
 import { createElement, render } from "preact";
 import type { CodePlace } from "../views/code-place";
 import { icon } from "./icon";
+import { KernelMemories } from "./kernel-memories";
 import { noRequest, type PanelRequest } from "./panel-requests";
 import { PanelView } from "./panel-view";
 import type { IModelsLink } from "./tokens";
@@ -15,6 +16,7 @@ export class ModelsPanel extends Widget {
   readonly #trans: TranslationBundle;
   readonly #request = noRequest();
   readonly #codePlace: CodePlace;
+  readonly #memories = new KernelMemories();
   #look: IDisposable | null = null;
 
   constructor(link: IModelsLink, codePlace: CodePlace, trans: TranslationBundle) {
@@ -69,8 +71,8 @@ export class ModelsPanel extends Widget {
   readonly #onVisible = (): void => {
     if (this.isVisible && document.visibilityState === "visible") {
       this.#look ??= this.#link.look();
-      const props = { link: this.#link, trans: this.#trans, codePlace: this.#codePlace, request: this.#request };
-      render(createElement(PanelView, props), this.node);
+      const props = { link: this.#link, trans: this.#trans, codePlace: this.#codePlace };
+      render(createElement(PanelView, { ...props, request: this.#request, memories: this.#memories }), this.node);
     } else if (this.isVisible) {
       this.#unlook(); // Behind another tab of the browser the view stays: it is seen again at once.
     } else {

@@ -13,6 +13,7 @@ import type { ViewState } from "../views/state";
 import { followTheme } from "../views/theme";
 import { type Connection, isSameVersion } from "./connection";
 import type { LinkState } from "./kernel-link";
+import type { KernelMemories } from "./kernel-memories";
 import { meet, type PendingRequest } from "./panel-requests";
 import type { IModelsLink } from "./tokens";
 
@@ -22,7 +23,12 @@ interface Props {
   readonly codePlace?: CodePlace | undefined;
 }
 
-export function PanelView({ link, trans, codePlace, request }: Props & { readonly request: PendingRequest }) {
+interface PanelProps extends Props {
+  readonly request: PendingRequest;
+  readonly memories: KernelMemories;
+}
+
+export function PanelView({ link, trans, codePlace, request, memories }: PanelProps) {
   const state = link.state.value;
   const name = link.name.value;
   return (
@@ -33,7 +39,13 @@ export function PanelView({ link, trans, codePlace, request }: Props & { readonl
         </div>
       )}
       {state.kind === "connected" ? (
-        <Models connection={state.connection} trans={trans} codePlace={codePlace} request={request} />
+        <Models
+          connection={state.connection}
+          trans={trans}
+          codePlace={codePlace}
+          request={request}
+          memories={memories}
+        />
       ) : (
         <Plain>
           <Words state={state} link={link} trans={trans} />
@@ -43,12 +55,11 @@ export function PanelView({ link, trans, codePlace, request }: Props & { readonl
   );
 }
 
-interface ModelsProps extends Pick<Props, "trans" | "codePlace"> {
+interface ModelsProps extends Omit<PanelProps, "link"> {
   readonly connection: Connection;
-  readonly request: PendingRequest;
 }
 
-function Models({ connection, trans, codePlace, request }: ModelsProps) {
+function Models({ connection, trans, codePlace, request, memories }: ModelsProps) {
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const View = ({ state }: { state: ViewState }) => {
@@ -60,8 +71,9 @@ function Models({ connection, trans, codePlace, request }: ModelsProps) {
       });
       return <ManagerPanel state={state} />;
     };
-    return place.current ? mount(View, connection, place.current, undefined, codePlace) : undefined;
-  }, [connection, codePlace, request]);
+    const memory = memories.of(connection.kernel.id);
+    return place.current ? mount(View, connection, place.current, { codePlace, memory }) : undefined;
+  }, [connection, codePlace, request, memories]);
   return (
     <>
       <Caveats connection={connection} trans={trans} />

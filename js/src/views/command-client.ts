@@ -65,9 +65,8 @@ export class CommandClient {
    * @throws CommandFailed where the kernel says no, or says nothing in time
    */
   request(name: string, args: Record<string, unknown>, timeout: number, buffers: ArrayBuffer[] = []): Promise<unknown> {
-    this.#count += 1;
-    const rid = `${this.#prefix}-${this.#count}`;
-    const command: Command = { kind: COMMAND_KIND, rid, name, args };
+    const command = this.#command(name, args);
+    const { rid } = command;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#pending.delete(rid);
@@ -87,6 +86,20 @@ export class CommandClient {
         reject(new CommandFailed(NOT_SENT));
       }
     });
+  }
+
+  /** Sends a command whose answer nobody waits for; where nothing can be sent any more, nothing is. */
+  tell(name: string, args: Record<string, unknown>): void {
+    try {
+      this.#model.send(this.#command(name, args));
+    } catch {
+      // The kernel is dead, or the comm closed.
+    }
+  }
+
+  #command(name: string, args: Record<string, unknown>): Command {
+    this.#count += 1;
+    return { kind: COMMAND_KIND, rid: `${this.#prefix}-${this.#count}`, name, args };
   }
 
   readonly #receive = (content: unknown): void => {

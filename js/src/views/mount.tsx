@@ -1,28 +1,15 @@
 /** Puts a view into an element of the host. */
 import { type ComponentType, render } from "preact";
-import type { CodePlace } from "./code-place";
-import type { RowStore } from "./row-store";
-import { ViewState } from "./state";
+import { type Lent, ViewState } from "./state";
 import { hideStaticTwin } from "./static-twin";
 import { followTheme } from "./theme";
 import type { ViewModel } from "./view-model";
 
 export type View = ComponentType<{ state: ViewState }>;
 
-/**
- * Draws `View` over `model` into `element`; returns what takes it away again.
- *
- * @param store the rows of all views of the model; without it the view has its own
- * @param codePlace where the host takes code for a model
- */
-export function mount(
-  View: View,
-  model: ViewModel,
-  element: HTMLElement,
-  store?: RowStore,
-  codePlace?: CodePlace,
-): () => void {
-  const state = new ViewState(model, store, codePlace);
+/** Draws `View` over `model` into `element`; returns what takes it away again. */
+export function mount(View: View, model: ViewModel, element: HTMLElement, lent: Lent = {}): () => void {
+  const state = new ViewState(model, lent);
   const life = new AbortController();
   const root = document.createElement("div");
   root.className = "rmm-root";

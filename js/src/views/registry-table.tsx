@@ -20,7 +20,7 @@ interface RegistryTableProps {
 }
 
 export function RegistryTable({ state, empty }: RegistryTableProps) {
-  const arrangement = useMemo(() => new Arrangement(state.rows, state.columns), [state]);
+  const arrangement = useMemo(() => new Arrangement(state.rows, state.columns, state.memory), [state]);
   useEffect(() => announceFiltered(arrangement, state), [arrangement, state]);
   const all = state.rows.value;
   return (

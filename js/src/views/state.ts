@@ -1,5 +1,5 @@
 /** What one view shows: kernel state as signals, the commands it sent, and whether anybody listens. */
-import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
+import { computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Fix, Progress, Row, Summary } from "../protocol/schema";
 import { Announcer } from "./announcements";
 import { type BatchCommand, inChunks, readRefused, refusal } from "./batch";
@@ -10,6 +10,7 @@ import { RowStore } from "./row-store";
 import { readIds } from "./row-table";
 import { type Selection, stillThere, syncSelection } from "./selection";
 import { traitSignal } from "./trait-signal";
+import { ViewMemory } from "./view-memory";
 import type { ViewModel } from "./view-model";
 
 /** A failed command, or what one has achieved; shown until dismissed. `count` is how often the same was said. */
@@ -44,6 +45,16 @@ export interface Sending {
   readonly buffers?: ArrayBuffer[];
 }
 
+/** What whoever draws a view may lend it. */
+export interface Lent {
+  /** The rows of all views of the model; without it the view has its own. */
+  readonly store?: RowStore | undefined;
+  /** Where the host takes code for a model. */
+  readonly codePlace?: CodePlace | undefined;
+  /** What the user had set up in the view before this one. */
+  readonly memory?: ViewMemory | undefined;
+}
+
 /** A busy kernel does what it was asked for once its cell ends. */
 const LISTENING: ReadonlySet<Connection> = new Set(["live", "busy"]);
 
@@ -59,12 +70,12 @@ export class ViewState {
   readonly notices = signal<readonly Notice[]>([]);
   readonly announcement = signal("");
   /** The models that the user chose, by id. */
-  readonly selected = signal<Selection>(new Set());
+  readonly selected: Signal<Selection>;
   /** The model whose details are open. */
-  readonly open = signal<string | null>(null);
+  readonly open: Signal<string | null>;
   readonly dialog = signal<Dialog | null>(null);
   /** Whether the log is open. */
-  readonly log = signal(false);
+  readonly log: Signal<boolean>;
   /** The columns that the table was made with, null for the usual ones. */
   readonly columns: readonly string[] | null;
   readonly #model: ViewModel;
@@ -74,10 +85,15 @@ export class ViewState {
 
   /** Where the host takes code for a model, null where it does not. */
   readonly codePlace: CodePlace | null;
+  /** What the user has set up in it. */
+  readonly memory: ViewMemory;
 
-  /** @param store the rows of all views of the model; without it the view has its own */
-  constructor(model: ViewModel, store?: RowStore, codePlace?: CodePlace) {
+  constructor(model: ViewModel, { store, codePlace, memory }: Lent = {}) {
     this.codePlace = codePlace ?? null;
+    this.memory = memory ?? new ViewMemory();
+    this.selected = this.memory.selected;
+    this.open = this.memory.open;
+    this.log = this.memory.log;
     const until = this.#life.signal;
     this.#model = model;
     const { rows: all, progress } = store ?? new RowStore(model, until);
@@ -101,6 +117,16 @@ export class ViewState {
 
   dispose(): void {
     this.#life.abort();
+  }
+
+  /** Ends with the view. */
+  get life(): AbortSignal {
+    return this.#life.signal;
+  }
+
+  /** Sends a command whose answer nobody waits for; where nothing can be sent any more, nothing is. */
+  tell(name: string, args: Record<string, unknown>): void {
+    this.#client.tell(name, args);
   }
 
   /**

@@ -29,7 +29,7 @@ export function widget(view: View): () => FrontEnd {
         store = new RowStore(model, life.signal);
         return () => life.abort();
       },
-      render: ({ model, el }) => mount(view, model, el, store),
+      render: ({ model, el }) => mount(view, model, el, { store }),
     };
   };
 }

@@ -6,6 +6,7 @@ import { render } from "preact";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import "../../style/index.css";
 import type { LinkState } from "../../src/labextension/kernel-link";
+import { KernelMemories } from "../../src/labextension/kernel-memories";
 import { noRequest, type PendingRequest } from "../../src/labextension/panel-requests";
 import { PanelView } from "../../src/labextension/panel-view";
 import { PACKAGE_VERSION } from "../../src/protocol/schema";
@@ -16,15 +17,18 @@ let state: Signal<LinkState>;
 let place: HTMLElement;
 let request: PendingRequest;
 let link: FakeLink;
+let memories: KernelMemories;
 
 beforeEach(() => {
   request = noRequest();
+  memories = new KernelMemories();
   place = document.createElement("div");
   place.style.width = "300px";
   document.body.append(place);
   link = new FakeLink();
   state = link.state;
-  render(<PanelView link={link} trans={nullTranslator.load("rmm_widgets")} request={request} />, place);
+  const trans = nullTranslator.load("rmm_widgets");
+  render(<PanelView link={link} trans={trans} request={request} memories={memories} />, place);
 });
 
 afterEach(() => {
@@ -121,6 +125,23 @@ describe("where there are models", () => {
     await vi.waitFor(() => expect(place.querySelector<HTMLDetailsElement>("details.rmm-log")?.open).toBe(true));
     expect(kernel.commands.at(-1)?.name).toBe("log");
     connection.close();
+  });
+
+  test("what the user has set up belongs to the kernel, and is there again with it", async () => {
+    const first = await connected(new FakeKernel("one"));
+    const filter = () => place.querySelector<HTMLInputElement>("[aria-label='Filter models']");
+    memories.of("one").filter.value = { text: "digits", type: "", status: "" };
+    await vi.waitFor(() => expect(filter()?.value).toBe("digits"));
+    first.close();
+    const second = await connected(new FakeKernel("two"));
+    await vi.waitFor(() => expect(filter()?.value).toBe(""));
+    second.close();
+    const again = await connected(new FakeKernel("one"));
+    await vi.waitFor(() => expect(filter()?.value).toBe("digits"));
+    again.close();
+    const first16 = Array.from({ length: 16 }, (_, at) => memories.of(`kernel ${at}`));
+    expect(memories.of("kernel 0")).toBe(first16[0]);
+    expect(memories.of("one").filter.value.text, "the one shown longest ago is forgotten").toBe("");
   });
 
   test("nothing is wider than the side bar", async () => {

@@ -1,30 +1,24 @@
 /** The details of the model that is open: nothing where none is. */
-import { type Signal, signal } from "@preact/signals";
-import { useRef } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import type { ViewState } from "../state";
 import { Trial } from "../trial/trial";
+import type { TrialMemory } from "../trial/trial-memory";
 import { Drawer } from "./drawer";
-import type { Drafts } from "./settings-draft";
-
-/** Models whose last trial is kept: pictures take memory. */
-const MOST_TRIALS = 8;
 
 export function Details({ state }: { state: ViewState }) {
-  // By model: what was typed and not applied is there again when the drawer is.
-  const drafts = useRef(new Map<string, Signal<Drafts>>());
-  // And so is what the model was tried with last.
-  const trials = useRef(new Map<string, Trial>());
-  const id = state.open.value;
+  const { memory } = state;
+  // A call goes on while the details of another model are open.
+  const trials = useMemo(() => new WeakMap<TrialMemory, Trial>(), []);
+  const restored = useRef(memory.open.peek());
+  const id = memory.open.value;
+  if (id !== restored.current) {
+    restored.current = null;
+  }
   if (id === null) {
     return null;
   }
-  const own = drafts.current.get(id) ?? signal<Drafts>({});
-  drafts.current.set(id, own);
-  const trial = trials.current.get(id) ?? new Trial(state, id);
-  trials.current.delete(id);
-  trials.current.set(id, trial);
-  for (const oldest of [...trials.current.keys()].slice(0, -MOST_TRIALS)) {
-    trials.current.delete(oldest);
-  }
-  return <Drawer key={id} state={state} id={id} drafts={own} trial={trial} />;
+  const tried = memory.trial(id);
+  const trial = trials.get(tried) ?? new Trial(state, id, tried);
+  trials.set(tried, trial);
+  return <Drawer key={id} state={state} id={id} trial={trial} wasOpen={id === restored.current} />;
 }

@@ -1,5 +1,4 @@
 /** The drawer of one model: a region beside the table that takes the focus when it opens and gives it back. */
-import type { Signal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { Details } from "../../protocol/schema";
@@ -16,7 +15,7 @@ import { FilesList } from "./files-list";
 import { HealthView } from "./health-view";
 import { History } from "./history";
 import { Overview } from "./overview";
-import { changesOf, type Drafts, withoutSettled } from "./settings-draft";
+import { changesOf, withoutSettled } from "./settings-draft";
 import { SettingsForm } from "./settings-form";
 import { Tabs } from "./tabs";
 
@@ -25,19 +24,21 @@ const LONGEST_ID = 200;
 interface DrawerProps {
   readonly state: ViewState;
   readonly id: string;
-  readonly drafts: Signal<Drafts>;
   readonly trial: Trial;
+  /** Whether it was open when the view came: then it leaves the focus where that is. */
+  readonly wasOpen: boolean;
 }
 
-export function Drawer({ state, id, drafts, trial }: DrawerProps) {
+export function Drawer({ state, id, trial, wasOpen }: DrawerProps) {
   const element = useRef<HTMLElement>(null);
   const heading = useRef<HTMLHeadingElement>(null);
   const feed = useMemo(() => new DetailsFeed(state, id), [state, id]);
+  const drafts = state.memory.drafts(id);
   const details = feed.details.value;
   const failure = feed.failure.value;
 
   useEffect(() => feed.start(), [feed]);
-  useVisitedFocus(element, heading);
+  useVisitedFocus(element, heading, wasOpen);
   useKeptFocus(element, heading);
   useEffect(() => {
     if (details) {
@@ -73,7 +74,7 @@ export function Drawer({ state, id, drafts, trial }: DrawerProps) {
       />
       {failure && <Failure state={state} failure={failure} isOld={details !== null} onRetry={() => feed.refresh()} />}
       {!details && !failure && <p class="rmm-empty rmm-details-wait">Asking the kernel…</p>}
-      {details && <Sections state={state} feed={feed} details={details} drafts={drafts} trial={trial} />}
+      {details && <Sections state={state} feed={feed} details={details} trial={trial} />}
     </section>
   );
 }
@@ -82,11 +83,11 @@ interface SectionsProps {
   readonly state: ViewState;
   readonly feed: DetailsFeed;
   readonly details: Details;
-  readonly drafts: Signal<Drafts>;
   readonly trial: Trial;
 }
 
-function Sections({ state, feed, details, drafts, trial }: SectionsProps) {
+function Sections({ state, feed, details, trial }: SectionsProps) {
+  const drafts = state.memory.drafts(feed.id);
   const row = feed.row.value;
   const { config, problems } = changesOf(details.settings, drafts.value);
   const isEdited = Object.keys(config).length + Object.keys(problems).length > 0;
@@ -118,7 +119,7 @@ function Sections({ state, feed, details, drafts, trial }: SectionsProps) {
     { name: "Health", draw: () => <HealthView feed={feed} probes={details.probes} /> },
     { name: "History", draw: () => <History details={details} /> },
   ];
-  return <Tabs label="Sections" tabs={tabs} />;
+  return <Tabs label="Sections" tabs={tabs} chosen={state.memory.tab} />;
 }
 
 function Failure(props: { state: ViewState; failure: CommandFailed; isOld: boolean; onRetry(): void }) {
@@ -137,19 +138,25 @@ function Failure(props: { state: ViewState; failure: CommandFailed; isOld: boole
 }
 
 /** Takes the focus to `target` for as long as the element is there, and then back to where it was. */
-function useVisitedFocus(element: RefObject<HTMLElement | null>, target: RefObject<HTMLElement | null>): void {
+function useVisitedFocus(
+  element: RefObject<HTMLElement | null>,
+  target: RefObject<HTMLElement | null>,
+  stays: boolean,
+): void {
   useLayoutEffect(() => {
     const visited = element.current;
     if (!visited) {
       return;
     }
     const opener = focusedElement(visited);
-    target.current?.focus();
+    if (!stays) {
+      target.current?.focus();
+    }
     return () => {
       // Not where the user has gone elsewhere meanwhile, as to the row whose details come next.
       if (visited.matches(":focus-within")) {
         (canTakeFocus(opener) ? opener : tableNear(visited))?.focus();
       }
     };
-  }, [element, target]);
+  }, [element, target, stays]);
 }

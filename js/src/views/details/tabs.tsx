@@ -1,5 +1,5 @@
 /** Tabs after the ARIA pattern: arrow keys walk through them, the chosen one's panel is shown. */
-import { useSignal } from "@preact/signals";
+import type { Signal } from "@preact/signals";
 import type { ComponentChild } from "preact";
 import { useRef } from "preact/hooks";
 import { useUniqueId } from "../unique-id";
@@ -12,9 +12,15 @@ export interface Tab {
   draw(): ComponentChild;
 }
 
-export function Tabs({ label, tabs }: { label: string; tabs: readonly Tab[] }) {
+interface TabsProps {
+  readonly label: string;
+  readonly tabs: readonly Tab[];
+  /** The place of the one that is shown. */
+  readonly chosen: Signal<number>;
+}
+
+export function Tabs({ label, tabs, chosen }: TabsProps) {
   const base = useUniqueId();
-  const chosen = useSignal(0);
   const list = useRef<HTMLDivElement>(null);
   const current = tabs[chosen.value];
 

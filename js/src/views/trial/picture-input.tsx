@@ -11,7 +11,7 @@ const NONE: readonly never[] = [];
 export function PictureInput({ trial }: { trial: Trial }) {
   const file = useRef<HTMLInputElement>(null);
   const isOver = useSignal(false);
-  const picture = trial.picture.value;
+  const picture = trial.memory.picture.value;
   const take = (given: File | null) => void trial.take(given, given?.name.slice(0, LONGEST_NAME) || "picture");
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: files are dropped here; the button does the same by keyboard
@@ -43,7 +43,7 @@ export function PictureInput({ trial }: { trial: Trial }) {
         }
       }}
     >
-      {picture && !trial.outcome.value?.picture && <PictureCanvas picture={picture} boxes={NONE} />}
+      {picture && !trial.memory.outcome.value?.picture && <PictureCanvas picture={picture} boxes={NONE} />}
       <input
         ref={file}
         type="file"

@@ -31,12 +31,12 @@ interface FormProps {
 
 export function TrialForm({ state, trial, row, tags }: FormProps) {
   const kinds = inputsOf(row.type, tags);
-  const kind = trial.kind.value ?? kinds[0] ?? "picture";
+  const kind = trial.memory.kind.value ?? kinds[0] ?? "picture";
   const busy = trial.attempt.busy.value !== "";
   const failure = trial.attempt.failure.value;
   const isLoaded = row.status === "loaded";
   const canRun = isLoaded && !busy && state.connected.value && trial.isReady(kind);
-  const outcome = trial.outcome.value;
+  const outcome = trial.memory.outcome.value;
   useSaid(trial.attempt.said, (words) => {
     state.announcement.value = words;
   });
@@ -78,6 +78,7 @@ export function TrialForm({ state, trial, row, tags }: FormProps) {
           </>
         )}
       </div>
+      {trial.wasLeft.value && <p class="rmm-hint">It was stopped when this view was hidden. Run it again.</p>}
       {failure && <FailureNote failure={failure} busy={busy} state={state} />}
       {outcome && <TrialOutcome outcome={outcome} />}
     </form>
@@ -106,7 +107,7 @@ function KindChoice({ kinds, kind, trial }: { kinds: readonly InputKind[]; kind:
             name={name}
             checked={each === kind}
             onChange={() => {
-              trial.kind.value = each;
+              trial.memory.kind.value = each;
             }}
           />
           {WORDS[each]}
@@ -123,12 +124,12 @@ function Input({ kind, trial }: { kind: InputKind; trial: Trial }) {
     case "two-texts":
       return (
         <>
-          <TextField label="First text" text={trial.first} />
-          <TextField label="Second text" text={trial.second} />
+          <TextField label="First text" text={trial.memory.first} />
+          <TextField label="Second text" text={trial.memory.second} />
         </>
       );
     default:
-      return <TextField label={WORDS[kind]} text={trial.first} />;
+      return <TextField label={WORDS[kind]} text={trial.memory.first} />;
   }
 }
 

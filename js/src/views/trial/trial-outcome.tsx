@@ -4,7 +4,7 @@ import type { ScoredLabel, TrialResult } from "../../protocol/schema";
 import { COLOURS, coloursOf } from "./box-drawing";
 import { PictureCanvas } from "./picture-canvas";
 import { StepPlayer } from "./step-player";
-import type { Outcome } from "./trial";
+import type { Outcome } from "./trial-memory";
 import { percent, secondsWords } from "./trial-words";
 
 type Result = Required<TrialResult>;

@@ -1,11 +1,11 @@
 /** One model being tried: its input, the call that runs, and what came of the last one. */
-import { type ReadonlySignal, signal } from "@preact/signals";
-import type { TrialResult } from "../../protocol/schema";
+import { signal } from "@preact/signals";
 import { Attempt } from "../attempt";
 import { CommandFailed } from "../command-client";
 import type { ViewState } from "../state";
-import { NoPicture, openPicture, type Picture } from "./picture";
+import { NoPicture, openPicture } from "./picture";
 import { readTrial } from "./read-trial";
+import type { TrialMemory } from "./trial-memory";
 import { type InputKind, resultWords } from "./trial-words";
 
 /** Milliseconds; the kernel ends a call after two minutes, and may have asked the model something before. */
@@ -17,41 +17,40 @@ const NO_RESULT = new CommandFailed({
   hint: "Restart the kernel and reload the page where it has another version of rmm_widgets.",
 });
 
-export interface Outcome {
-  readonly result: Required<TrialResult>;
-  /** What it is about, where that was a picture. */
-  readonly picture: Picture | null;
-}
-
 export class Trial {
-  /** The input that the user chose, where there is a choice. */
-  readonly kind = signal<InputKind | null>(null);
-  readonly first = signal("");
-  readonly second = signal("");
-  readonly picture = signal<Picture | null>(null);
+  readonly memory: TrialMemory;
   /** What is wrong with the picture that was given last. */
   readonly problem = signal("");
-  readonly outcome: ReadonlySignal<Outcome | null>;
+  /** Whether the last call was given up because its view was taken away. */
+  readonly wasLeft = signal(false);
   readonly attempt = new Attempt();
-  readonly #outcome = signal<Outcome | null>(null);
   readonly #state: ViewState;
   readonly #id: string;
 
-  constructor(state: ViewState, id: string) {
-    this.outcome = this.#outcome;
+  constructor(state: ViewState, id: string, memory: TrialMemory) {
     this.#state = state;
     this.#id = id;
+    this.memory = memory;
+    this.wasLeft.value = memory.isRunning.peek();
+    memory.isRunning.value = false;
+    // Nobody would hear what comes of it, and the model would be busy with it for whoever calls next.
+    state.life.addEventListener("abort", () => {
+      if (memory.isRunning.peek()) {
+        state.tell("stop", { model_id: id });
+      }
+    });
   }
 
   /** Whether there is an input of that kind. */
   isReady(kind: InputKind): boolean {
+    const { picture, first, second } = this.memory;
     switch (kind) {
       case "picture":
-        return this.picture.value !== null;
+        return picture.value !== null;
       case "two-texts":
-        return this.first.value.trim() !== "" && this.second.value.trim() !== "";
+        return first.value.trim() !== "" && second.value.trim() !== "";
       case "text":
-        return this.first.value.trim() !== "";
+        return first.value.trim() !== "";
       case "prompt":
         return true;
     }
@@ -63,8 +62,8 @@ export class Trial {
     }
     this.problem.value = "";
     try {
-      this.picture.value = await openPicture(file, name);
-      this.#outcome.value = null;
+      this.memory.picture.value = await openPicture(file, name);
+      this.memory.outcome.value = null;
       this.#state.announcement.value = `Picture ${name} is there`;
     } catch (error) {
       if (!(error instanceof NoPicture)) {
@@ -75,19 +74,29 @@ export class Trial {
   }
 
   run(kind: InputKind): Promise<void> {
+    const { memory } = this;
     return this.attempt.run("Running", async () => {
-      const picture = kind === "picture" ? this.picture.peek() : null;
-      const texts = textsOf(kind, this.first.peek(), this.second.peek());
-      this.#outcome.value = null;
-      const buffers = picture ? [picture.bytes] : [];
-      const answer = await this.#state.ask("try", { model_id: this.#id, texts }, { timeout: PATIENCE, buffers });
-      const result = readTrial(answer);
+      const picture = kind === "picture" ? memory.picture.peek() : null;
+      const texts = textsOf(kind, memory.first.peek(), memory.second.peek());
+      memory.outcome.value = null;
+      this.wasLeft.value = false;
+      const result = readTrial(await this.#call(texts, picture ? [picture.bytes] : []));
       if (!result) {
         throw NO_RESULT;
       }
-      this.#outcome.value = { result, picture };
+      memory.outcome.value = { result, picture };
       this.#state.announcement.value = resultWords(result);
     });
+  }
+
+  async #call(texts: readonly string[], buffers: ArrayBuffer[]): Promise<unknown> {
+    const { isRunning } = this.memory;
+    isRunning.value = true;
+    try {
+      return await this.#state.ask("try", { model_id: this.#id, texts }, { timeout: PATIENCE, buffers });
+    } finally {
+      isRunning.value = false;
+    }
   }
 
   async stop(): Promise<void> {
