@@ -121,8 +121,8 @@ def open_notebook(lab: LabPage) -> Iterator[Callable[..., Notebook]]:
     """Opens notebooks with the given cells; they and their kernels are closed after the test."""
     opened: list[Notebook] = []
 
-    def open_notebook(*cells: str, kernel: str = "python3") -> Notebook:
-        notebook = lab.open_notebook(cells, kernel)
+    def open_notebook(*cells: str, kernel: str = "python3", name: str = "") -> Notebook:
+        notebook = lab.open_notebook(cells, kernel, name)
         opened.append(notebook)
         return notebook
 

@@ -60,9 +60,9 @@ class LabPage:
             [command, arguments or {}],
         )
 
-    def open_notebook(self, cells: Sequence[str], kernel: str) -> Notebook:
-        """Write a notebook, open it and wait for its kernel."""
-        path = f"{uuid.uuid4().hex}.ipynb"
+    def open_notebook(self, cells: Sequence[str], kernel: str, name: str = "") -> Notebook:
+        """Write a notebook, open it and wait for its kernel; without a name it gets one of its own."""
+        path = f"{name or uuid.uuid4().hex}.ipynb"
         content = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells])
         content.metadata.kernelspec = {"name": kernel, "display_name": kernel}
         nbformat.write(content, self.server.root / path)

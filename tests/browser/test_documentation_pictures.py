@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, expect
+
+from rmm_widgets.demo import sample
 
 from .conftest import DARK, LIGHT, REPOSITORY, SCREENSHOTS
-from .lab import LabPage
+from .lab import LabPage, Notebook
 from .pictures import UPDATE
-from .scenes import PANEL, Scene, button, panel_of, row
+from .scenes import PANEL, Scene, button, manager_on, panel_of, registering, row
 
 IMAGES = REPOSITORY / "docs" / "images"
 MODELS = ("vit-digits", "minilm-toy", "yolos-shapes", "blip-shapes", "mdlm-stories")
@@ -34,6 +36,27 @@ def wide(lab: LabPage) -> Iterator[None]:
     yield
     lab.page.evaluate("window.jupyterapp.shell.expandLeft()")
     lab.page.set_viewport_size({"width": 1280, "height": 900})
+
+
+@pytest.fixture
+def side_bar(lab: LabPage) -> Iterator[None]:
+    """A page with a wide side bar and nothing on its left."""
+    lab.page.evaluate("window.jupyterapp.shell.collapseLeft()")
+    lab.models_panel()
+    _drag_side_bar(lab.page, -200)
+    yield
+    _drag_side_bar(lab.page, 200)
+    lab.hide_models_panel()
+    lab.page.evaluate("window.jupyterapp.shell.expandLeft()")
+
+
+def _drag_side_bar(page: Page, pixels: int) -> None:
+    edge = page.locator("#jp-main-split-panel > .lm-SplitPanel-handle:not(.lm-mod-hidden)").last.bounding_box()
+    assert edge is not None
+    page.mouse.move(edge["x"] + 1, 300)
+    page.mouse.down()
+    page.mouse.move(edge["x"] + 1 + pixels, 300)
+    page.mouse.up()
 
 
 def at_work(scene: Scene) -> Locator:
@@ -55,7 +78,7 @@ def at_work(scene: Scene) -> Locator:
     return panel_of(shown)
 
 
-def keep(view: Locator, name: str) -> None:
+def keep(view: Locator | Page, name: str) -> None:
     """Leave a picture of a view, and hold the kept one of that name to its size."""
     png = view.screenshot(animations="disabled", caret="hide")
     kept = IMAGES / f"{name}.png"
@@ -81,3 +104,59 @@ def test_the_panel_at_work(lab: LabPage, scene: Scene, wide: None, themes: Calla
     expect(panel.get_by_role("tabpanel", name="Health").get_by_role("img")).to_be_visible()
     keep(panel, "details")
     scene.hub.rate = None
+
+
+CELLS = (
+    "%load_ext rmm_widgets",
+    "%rmm load vit-digits --as digits --wait",
+    'digits(rmm_widgets.demo.sample("digit-1.png"))[:3]',
+)
+
+
+@pytest.fixture
+def class_notebook(scene: Scene, open_notebook: Callable[..., Notebook]) -> Notebook:
+    """A notebook with a name, whose manager was set up beside its cells."""
+    notebook = open_notebook(*CELLS, name="digits")
+    notebook.ask(manager_on(scene.hub, scene.folder))
+    notebook.ask(registering("vit-digits", "blip-shapes", "yolos-shapes", "minilm-toy"))
+    return notebook
+
+
+def test_the_side_panel_at_work(
+    lab: LabPage, scene: Scene, class_notebook: Notebook, side_bar: None, themes: Callable[[str], None]
+) -> None:
+    class_notebook.ask("for name in ('vit-digits', 'yolos-shapes'): manager.download_model(name).result(60)")
+    for index in range(len(CELLS)):
+        class_notebook.run(index)
+        assert class_notebook.errors(index) == []
+    class_notebook.ask("for _ in range(20): manager.check_health('vit-digits').result(30)")
+    class_notebook.save()
+    panel = lab.models_panel()
+    expect(row(panel, "vit-digits")).to_contain_text("healthy")
+    scene.hub.rate = 60_000
+    button(row(panel, "blip-shapes"), "Download blip-shapes").click()
+    bar = row(panel, "blip-shapes").get_by_role("progressbar")
+    expect(bar).to_have_attribute("aria-valuenow", re.compile(r"^[1-9]\d"))
+    panel.get_by_role("grid", name="Models").evaluate("(grid) => { grid.scrollTop = 0; }")
+    for theme, name in ((LIGHT, "lab-light"), (DARK, "lab-dark")):
+        themes(theme)
+        lab.page.mouse.move(0, 0)
+        keep(lab.page, name)
+    scene.hub.rate = None
+
+
+def test_a_model_tried(lab: LabPage, class_notebook: Notebook, side_bar: None) -> None:
+    class_notebook.ask(
+        "manager.download_model('yolos-shapes').result(60); manager.load_model('yolos-shapes').result(90)"
+    )
+    panel = lab.models_panel()
+    button(panel, "Details yolos-shapes").click()
+    panel.get_by_role("tab", name="Try it").click()
+    form = panel.get_by_role("form", name="Try it")
+    form.locator("input[type=file]").set_input_files(sample("detect-1.png"))
+    button(form, "Run").click()
+    expect(form.get_by_role("list", name="What was found")).to_be_visible()
+    drawer = panel.locator(".rmm-details")
+    drawer.evaluate("(drawer) => { drawer.scrollTop = 0; }")
+    lab.page.mouse.move(0, 0)
+    keep(drawer, "try-it")
