@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import argparse
 
-from . import calls, completion, download, imports, latency, load_lateness, loading, main_job, memory, progress, table
+from . import (
+    calls,
+    completion,
+    download,
+    imports,
+    latency,
+    load_lateness,
+    loading,
+    main_job,
+    memory,
+    progress,
+    side_panel,
+    table,
+)
 
 MEASUREMENTS = {
     "imports": imports.main,
@@ -17,6 +30,7 @@ MEASUREMENTS = {
     "table": table.main,
     "progress": progress.main,
     "latency": latency.main,
+    "side-panel": side_panel.main,
     "completion": completion.main,
 }
 
