@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import nbformat
 from nbformat import v4
-from playwright.sync_api import Dialog, Error, Locator, Page, Route
+from playwright.sync_api import ConsoleMessage, Dialog, Error, Locator, Page, Route
 
 from .server import JupyterServer
 
@@ -23,6 +23,7 @@ class LabPage:
         page: The playwright page.
         external_requests: URLs that were asked for outside of the server.
         page_errors: Uncaught errors of the page's scripts.
+        complaints: Warnings and errors in the console that come from the extension's files or name it.
         dialogs: Messages of alerts and the like; they are dismissed.
     """
 
@@ -31,8 +32,10 @@ class LabPage:
         self.server = server
         self.external_requests: list[str] = []
         self.page_errors: list[str] = []
+        self.complaints: list[str] = []
         self.dialogs: list[str] = []
         page.on("dialog", self._dismiss)
+        page.on("console", self._hear)
         page.on("pageerror", lambda error: self.page_errors.append(str(error)))
         page.route(self._is_external, self._stop)
 
@@ -50,6 +53,7 @@ class LabPage:
     def forget_incidents(self) -> None:
         self.external_requests.clear()
         self.page_errors.clear()
+        self.complaints.clear()
         self.dialogs.clear()
 
     def execute(self, command: str, arguments: dict[str, Any] | None = None) -> None:
@@ -136,6 +140,10 @@ class LabPage:
     def _stop(self, route: Route) -> None:
         self.external_requests.append(route.request.url)
         route.abort()
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in {"warning", "error"} and "rmm" in f"{message.location['url']} {message.text}":
+            self.complaints.append(message.text)
 
     def _dismiss(self, dialog: Dialog) -> None:
         # Leaving a page with unsaved changes asks, too.

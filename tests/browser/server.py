@@ -17,6 +17,7 @@ from typing import Any, Self
 import psutil
 
 REPOSITORY = Path(__file__).parents[2]
+LAUNCH_LAB = "import sys; sys.path.insert(0, {folder!r}); from jupyterlab.labapp import main; main()"
 START_TIMEOUT = 90.0
 STOP_TIMEOUT = 20.0
 
@@ -129,15 +130,30 @@ class LocalServer:
 
 
 class JupyterServer(LocalServer):
-    """JupyterLab, or Notebook where that is the application, with a built front end."""
+    """JupyterLab, or Notebook where that is the application, with a built front end.
+
+    Args:
+        folder: For everything that it writes.
+        labextension: The built front end.
+        application: The module to run.
+        package: What its kernels import rmm_widgets from.
+        other_lab: A folder with the JupyterLab to run in place of the installed one, without anyone else's extensions.
+    """
 
     _HEALTH = "/api/status"
 
     def __init__(
-        self, folder: Path, labextension: Path, *, application: str = "jupyterlab", package: Path = REPOSITORY
+        self,
+        folder: Path,
+        labextension: Path,
+        *,
+        application: str = "jupyterlab",
+        package: Path = REPOSITORY,
+        other_lab: Path | None = None,
     ) -> None:
         super().__init__(folder, package=package)
         self._application = application
+        self._other_lab = other_lab
         extensions = folder / "labextensions"
         extensions.mkdir()
         (extensions / "rmm-widgets").symlink_to(labextension, target_is_directory=True)
@@ -159,14 +175,23 @@ class JupyterServer(LocalServer):
             content = answer.read()
         return json.loads(content) if content else None
 
+    def _environment(self) -> dict[str, str]:
+        lab = {} if self._other_lab is None else {"JUPYTERLAB_DIR": str(self._other_lab / "share/jupyter/lab")}
+        return super()._environment() | lab
+
     def _end_kernels(self) -> None:
         for kernel in self.api("GET", "kernels"):
             self.api("DELETE", f"kernels/{kernel['id']}")
 
     def _command(self, port: int) -> list[str]:
         name = "LabApp" if self._application == "jupyterlab" else "JupyterNotebookApp"
+        program = [sys.executable, "-m", self._application]
+        if self._other_lab is not None:
+            # Not by PYTHONPATH: kernels keep to the installed packages, as in an environment of their own.
+            program = [sys.executable, "-c", LAUNCH_LAB.format(folder=str(self._other_lab))]
+            program.append("--LabServerApp.labextensions_path=[]")
         return [
-            *(sys.executable, "-m", self._application, "--no-browser", "--allow-root"),
+            *(*program, "--no-browser", "--allow-root"),
             "--ServerApp.ip=127.0.0.1",
             f"--ServerApp.port={port}",
             "--ServerApp.port_retries=0",

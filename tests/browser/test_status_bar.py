@@ -138,7 +138,7 @@ def test_the_palette_reaches_every_action(lab: LabPage, scene: Scene) -> None:
         asked = dialog(lab, title)
         expect(asked.get_by_role("combobox")).to_have_value("minilm-toy")
         button(asked, ok).click()
-        expect(lab.page.get_by_text(said)).to_be_visible()
+        expect(lab.page.get_by_text(said, exact=True)).to_be_visible()
     expect(item(lab)).to_contain_text("0 loaded")
     run_in_palette(lab, "Cancel All Downloads and Loads")
     expect(lab.page.get_by_text("Nothing is being downloaded or loaded.")).to_be_visible()
