@@ -105,6 +105,13 @@ def lab(lab_page: LabPage) -> Iterator[LabPage]:
 
 
 @pytest.fixture
+def quiet_console(lab: LabPage) -> Iterator[None]:
+    """The page complains of nothing in its console, and no promise of it is refused with nobody to hear that."""
+    yield
+    assert lab.console.complaints() == []
+
+
+@pytest.fixture
 def themes(lab: LabPage) -> Iterator[Callable[[str], None]]:
     """Changes JupyterLab's theme; the light one is back after the test."""
 

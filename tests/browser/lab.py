@@ -9,8 +9,9 @@ from typing import Any, cast
 
 import nbformat
 from nbformat import v4
-from playwright.sync_api import ConsoleMessage, Dialog, Error, Locator, Page, Route
+from playwright.sync_api import Dialog, Error, Locator, Page, Route
 
+from .console import Console
 from .server import JupyterServer
 
 CELL_TIMEOUT = 90_000.0
@@ -22,8 +23,7 @@ class LabPage:
     Attributes:
         page: The playwright page.
         external_requests: URLs that were asked for outside of the server.
-        page_errors: Uncaught errors of the page's scripts.
-        complaints: Warnings and errors in the console that come from the extension's files or name it.
+        console: What the page complained about in its console.
         dialogs: Messages of alerts and the like; they are dismissed.
     """
 
@@ -31,13 +31,15 @@ class LabPage:
         self.page = page
         self.server = server
         self.external_requests: list[str] = []
-        self.page_errors: list[str] = []
-        self.complaints: list[str] = []
+        self.console = Console(page)
         self.dialogs: list[str] = []
         page.on("dialog", self._dismiss)
-        page.on("console", self._hear)
-        page.on("pageerror", lambda error: self.page_errors.append(str(error)))
         page.route(self._is_external, self._stop)
+
+    @property
+    def page_errors(self) -> list[str]:
+        """Uncaught errors of the page's scripts."""
+        return self.console.uncaught
 
     def load(self, workspace: str = "") -> None:
         """Load JupyterLab, or load it again; a second page beside another needs a workspace of its own."""
@@ -52,8 +54,7 @@ class LabPage:
 
     def forget_incidents(self) -> None:
         self.external_requests.clear()
-        self.page_errors.clear()
-        self.complaints.clear()
+        self.console.forget()
         self.dialogs.clear()
 
     def execute(self, command: str, arguments: dict[str, Any] | None = None) -> None:
@@ -140,10 +141,6 @@ class LabPage:
     def _stop(self, route: Route) -> None:
         self.external_requests.append(route.request.url)
         route.abort()
-
-    def _hear(self, message: ConsoleMessage) -> None:
-        if message.type in {"warning", "error"} and "rmm" in f"{message.location['url']} {message.text}":
-            self.complaints.append(message.text)
 
     def _dismiss(self, dialog: Dialog) -> None:
         # Leaving a page with unsaved changes asks, too.

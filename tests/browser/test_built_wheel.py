@@ -55,6 +55,6 @@ def test_the_main_job_with_the_built_wheel(lab: LabPage, installed: Path, hub: D
         expect(button(beside, "Load vit-digits")).to_be_enabled()
         assert lab.external_requests == []
         assert lab.page_errors == []
-        assert lab.complaints == []
+        assert lab.console.ours() == []
     finally:
         notebook.close()

@@ -86,7 +86,7 @@ def test_the_side_panel_in_the_oldest_jupyterlab(lab: LabPage, hub: DemoHub, tmp
         expect(button(digits, "Load vit-digits")).to_be_enabled()
         assert lab.external_requests == []
         assert lab.page_errors == []
-        assert lab.complaints == []
+        assert lab.console.ours() == []
     finally:
         gate.touch()
         notebook.close()

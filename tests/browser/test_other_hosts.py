@@ -13,6 +13,7 @@ import pytest
 from nbformat import v4
 from playwright.sync_api import Browser, Page, Route, expect
 
+from rmm_widgets.demo import sample
 from rmm_widgets.demo.server import DemoHub
 
 from .scenes import PANEL, button, manager_on, registering, row
@@ -70,6 +71,36 @@ def expect_a_working_panel(page: Page, hub: DemoHub) -> None:
     assert background not in {"", "rgba(0, 0, 0, 0)"}, "the panel has its style sheet"
 
 
+DROP = """(form, bytes) => {
+    const data = new DataTransfer();
+    data.items.add(new File([new Uint8Array(bytes)], 'dropped.png', { type: 'image/png' }));
+    const place = form.querySelector('.rmm-trial-drop');
+    const usual = { dataTransfer: data, bubbles: true, cancelable: true, composed: true };
+    for (const kind of ['dragover', 'drop']) { place.dispatchEvent(new DragEvent(kind, usual)); }
+}"""
+
+
+def expect_a_picture_to_be_tried(page: Page) -> None:
+    """Load the model, give it a picture in both ways, and wait for what it makes of that."""
+    button(page.locator("body"), "Load vit-digits").click()
+    expect(button(page.locator("body"), "Unload vit-digits")).to_be_enabled(timeout=HOST_TIMEOUT)
+    button(page.locator("body"), "Details vit-digits").click()
+    page.get_by_role("tab", name="Try it").click()
+    form = page.get_by_role("form", name="Try it")
+    with page.expect_file_chooser() as chooser:
+        button(form, "Choose a picture…").click()
+    chooser.value.set_files(sample("digit-1.png"))
+    expect(form.get_by_role("img", name=re.compile("digit-1"))).to_be_visible()
+    labels = form.get_by_role("list", name="Labels, the best first").get_by_role("listitem")
+    button(form, "Run").click()
+    expect(labels.first).to_have_text(re.compile(r"^3\d+\.\d %$"), timeout=HOST_TIMEOUT)
+    form.evaluate(DROP, list(sample("digit-2.png").read_bytes()))
+    expect(form.get_by_role("img", name=re.compile("dropped"))).to_be_visible()
+    expect(labels).to_have_count(0)
+    button(form, "Run").click()
+    expect(labels.first).to_be_visible(timeout=HOST_TIMEOUT)
+
+
 def write_notebook(path: Path, *cells: str) -> None:
     notebook = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells])
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "python3"}
@@ -106,6 +137,11 @@ def test_notebook_7_has_the_side_panel_and_its_commands(page: Page, hub: DemoHub
         expect(panel.get_by_role("button", name="Download vit-digits", exact=True)).to_be_visible()
         page.evaluate("window.jupyterapp.commands.execute('rmm-widgets:download', {model_id: 'vit-digits'})")
         expect(panel.get_by_role("button", name="Load vit-digits", exact=True)).to_be_visible()
+        expect_a_picture_to_be_tried(page)
+        button(panel, "Insert code").click()
+        inserted = page.locator(".jp-Notebook .jp-Cell").filter(has_text="get_model_instance")
+        expect(inserted).to_have_count(1)
+        expect(inserted.locator(".jp-InputPrompt")).to_have_text("[ ]:")
         page.get_by_role("menuitem", name="Kernel", exact=True).click()
         expect(page.locator(".lm-Menu-item").filter(has_text=re.compile("^Models$"))).to_be_visible()
 
@@ -148,3 +184,4 @@ def test_marimo(page: Page, hub: DemoHub, tmp_path: Path) -> None:
     with server:
         page.goto(server.url, wait_until="commit")
         expect_a_working_panel(page, hub)
+        expect_a_picture_to_be_tried(page)

@@ -17,6 +17,8 @@ from .scenes import button
 from .side_panel import comms_and_publishers, expect_models, models, prompts
 from .waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("quiet_console")
+
 OpenNotebook = Callable[..., Notebook]
 IMPORTED = "import sys; print('rmm_widgets' in sys.modules)"
 OTHER_PROTOCOL = """

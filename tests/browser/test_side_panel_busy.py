@@ -14,6 +14,8 @@ from .scenes import Scene, button, row
 from .server import JupyterServer
 from .side_panel import comms_and_publishers
 
+pytestmark = pytest.mark.usefixtures("quiet_console")
+
 LIMIT = 0.5
 """Seconds from a click to what it does."""
 ENDING = 1.0

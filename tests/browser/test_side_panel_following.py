@@ -15,6 +15,8 @@ from .lab import LabPage, Notebook
 from .side_panel import comms_and_publishers, expect_models, models
 from .waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("quiet_console")
+
 OpenNotebook = Callable[..., Notebook]
 
 
@@ -175,4 +177,4 @@ def test_two_pages_on_one_kernel(panel: Locator, lab: LabPage, beside: LabPage, 
     beside.page.goto("about:blank")
     wait_until(lambda: comms_and_publishers(notebook) == [2, 1], "the page that is gone is let go")
     expect_models(panel, "first", "two")
-    assert beside.page_errors == []
+    assert beside.console.complaints() == []

@@ -11,6 +11,8 @@ from .lab import LabPage, Notebook
 from .side_panel import comms_and_publishers, expect_models, models, subshells
 from .waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("quiet_console")
+
 RELOADS = 20
 
 

@@ -14,6 +14,8 @@ from .lab import LabPage, Notebook
 from .scenes import Scene, button, row
 from .side_panel import expect_models, models
 
+pytestmark = pytest.mark.usefixtures("quiet_console")
+
 OpenNotebook = Callable[..., Notebook]
 IMPORTED = "import sys; print('rmm_widgets' in sys.modules)"
 CELLS = "print(len(In))"

@@ -16,6 +16,8 @@ from .conftest import DARK, LIGHT, SCREENSHOTS
 from .lab import LabPage
 from .scenes import PANEL, Scene, button, panel_of
 
+pytestmark = pytest.mark.usefixtures("quiet_console")
+
 KINDS = ("vit-digits", "yolos-shapes", "blip-shapes", "minilm-toy", "mdlm-stories")
 
 

@@ -48,26 +48,31 @@ export class CommChannel {
 
   /** Closes it on both sides; resolves when the kernel has done so. */
   async close(subshell: string | null): Promise<void> {
-    if (!this.#open) {
-      this.abandon();
-      return;
+    const wasOpen = this.#open;
+    this.#stopListening();
+    if (wasOpen) {
+      const content = { comm_id: this.#id, data: {} };
+      try {
+        await this.#kernel.sendShellMessage(
+          KernelMessage.createMessage({ msgType: "comm_close", content, ...this.#envelope(subshell) }),
+        ).done;
+      } catch {
+        // The kernel is gone, and the comm with it.
+      }
     }
-    this.abandon();
-    const content = { comm_id: this.#id, data: {} };
-    try {
-      await this.#kernel.sendShellMessage(
-        KernelMessage.createMessage({ msgType: "comm_close", content, ...this.#envelope(subshell) }),
-      ).done;
-    } catch {
-      // The kernel is gone, and the comm with it.
-    }
+    // Not before: the kernel may just be closing it, too.
+    this.#placeholder?.dispose();
   }
 
   /** Closes it on this side only: the kernel is gone, or has closed it. */
   abandon(): void {
+    this.#stopListening();
+    this.#placeholder?.dispose();
+  }
+
+  #stopListening(): void {
     this.#open = false;
     this.#kernel.iopubMessage.disconnect(this.#onMessage);
-    this.#placeholder?.dispose();
   }
 
   #envelope(subshellId: string | null) {

@@ -23,7 +23,9 @@ async function failure(kernel: FakeKernel): Promise<Failure> {
 
 /** Nothing of ours is in the kernel, or in the page. */
 async function expectNothingLeft(kernel: FakeKernel): Promise<void> {
-  await vi.waitFor(() => expect([kernel.comms.size, kernel.subshells.size, kernel.placeholders]).toEqual([0, 0, 0]));
+  await vi.waitFor(() =>
+    expect([kernel.comms.size, kernel.subshells.size, kernel.placeholders.size]).toEqual([0, 0, 0]),
+  );
 }
 
 afterEach(() => {
@@ -173,7 +175,8 @@ describe("a kernel that is busy with a cell", () => {
     const connecting = go(kernel, NEVER, onBusy);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(onBusy).toHaveBeenCalled();
-    expect([kernel.comms.size, kernel.placeholders]).toEqual([0, 0]);
+    expect([kernel.comms.size, kernel.placeholders.size]).toEqual([0, 0]);
+    expect(kernel.complaints).toEqual([]);
     kernel.unblock();
     const connection = await connecting;
     expect(kernel.targets).toEqual(["rmm.events", "rmm.rpc"]);

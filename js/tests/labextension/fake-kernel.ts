@@ -71,8 +71,10 @@ export class FakeKernel {
   /** The comms that are open in the kernel, by id, with their target and thread. */
   readonly comms = new Map<string, { target: string; subshell: string | null }>();
   readonly subshells = new Set<string>();
-  /** Comms that JupyterLab was told of, so that it does not complain. */
-  placeholders = 0;
+  /** Comms that JupyterLab was told of. */
+  readonly placeholders = new Set<string>();
+  /** What JupyterLab would say in the console: the kernel closed a comm that it was not told of. */
+  readonly complaints: string[] = [];
   #subshellCount = 0;
   /** What waits for the main thread; null where that is free. */
   #queue: (() => void)[] | null = null;
@@ -156,14 +158,12 @@ export class FakeKernel {
     return { done: Promise.resolve({ content: { subshell_id: id } }) };
   }
 
-  createComm() {
+  createComm(_target: string, id: string) {
     if (!this.handleComms) {
       throw new Error("Comms are disabled on this kernel connection");
     }
-    this.placeholders += 1;
-    return new DisposableDelegate(() => {
-      this.placeholders -= 1;
-    });
+    this.placeholders.add(id);
+    return new DisposableDelegate(() => this.placeholders.delete(id));
   }
 
   sendShellMessage(message: Sent) {
@@ -221,6 +221,9 @@ export class FakeKernel {
     switch (message.header.msg_type) {
       case "comm_open":
         if (!this.inside.offered) {
+          if (this.handleComms && !this.placeholders.delete(comm_id)) {
+            this.complaints.push(`Comm not found for comm id ${comm_id}`);
+          }
           this.#publish("comm_close", { comm_id, data: {} });
           return;
         }

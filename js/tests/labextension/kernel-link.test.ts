@@ -158,7 +158,9 @@ describe("from kernel to kernel", () => {
     await becomes("connected");
     open(second);
     await vi.waitFor(() => expect(second.targets).toEqual(["rmm.events", "rmm.rpc"]));
-    await vi.waitFor(() => expect([first.comms.size, first.subshells.size, first.placeholders]).toEqual([0, 0, 0]));
+    await vi.waitFor(() =>
+      expect([first.comms.size, first.subshells.size, first.placeholders.size]).toEqual([0, 0, 0]),
+    );
     expect(link.name.value).toBe("second");
   });
 
@@ -198,7 +200,7 @@ describe("from kernel to kernel", () => {
     kernel.become("restarting");
     expect(kind()).toBe("restarting");
     expect(kernel.sent.length).toBe(sent);
-    expect(kernel.placeholders).toBe(0);
+    expect(kernel.placeholders.size).toBe(0);
     kernel.become("idle");
     await becomes("connected");
     expect(kernel.targets).toEqual(["rmm.events", "rmm.rpc"]);
