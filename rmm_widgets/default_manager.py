@@ -8,7 +8,7 @@ from typing import Any
 from .comm_targets import offer
 from .manager import ModelManager
 
-__all__ = ["get_manager", "use_for_default"]
+__all__ = ["get_manager", "has_manager", "use_for_default"]
 
 _default: ModelManager | None = None
 _default_settings: dict[str, Any] = {}
@@ -27,6 +27,11 @@ def get_manager() -> ModelManager:
                 if hasattr(shell, "kernel"):
                     offer()
         return _default
+
+
+def has_manager() -> bool:
+    """Whether the default manager has been made; a panel of any version asks this by name."""
+    return _default is not None and not _default.closed
 
 
 def use_for_default(**settings: Any) -> None:

@@ -145,7 +145,8 @@ class SidePanels:
         name = greeting.client or comm.comm_id
         with self._lock:
             former = self._panels.get(name)
-        for each in self._silent():
+            gone = [self._panels[each] for each in greeting.former if each in self._panels and each != name]
+        for each in (*gone, *self._silent()):
             self.end(each)
         if former is not None and (former.over or any(each.target_name == comm.target_name for each in former.comms)):
             self.end(former)

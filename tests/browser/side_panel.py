@@ -17,8 +17,6 @@ threads = [each.name for each in threading.enumerate() if each.name == 'rmm-publ
 print(len(comms), len(threads))
 """
 
-SUBSHELLS = "import threading; print(sum(each.name.startswith('subshell-') for each in threading.enumerate()))"
-
 
 def models(*model_ids: str, folder: Path) -> str:
     """A cell that makes a manager with these models, whose registry is in the folder."""
@@ -45,11 +43,6 @@ def expect_models(panel: Locator, *model_ids: str) -> None:
 def comms_and_publishers(notebook: Notebook) -> list[int]:
     """How many comms of side panels the kernel has, and threads that tell them of changes."""
     return [int(each) for each in notebook.ask(OURS).split()]
-
-
-def subshells(notebook: Notebook) -> int:
-    """How many threads the kernel has beside its main one."""
-    return int(notebook.ask(SUBSHELLS))
 
 
 def prompts(notebook: Notebook, cells: Sequence[int]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .lab import LabPage, Notebook
-from .side_panel import comms_and_publishers, expect_models, models, subshells
+from .side_panel import comms_and_publishers, expect_models, models
 from .waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("quiet_console")
@@ -22,6 +22,22 @@ def reload(lab: LabPage, notebook: Notebook) -> None:
     notebook.show()
 
 
+# JupyterLab leaves threads of its own, for the widgets of pages that are gone: ours are those that opened our comms.
+LISTEN = """
+from rmm_widgets.notebook import bridge
+ours, join = set(), bridge.PANELS.join
+def joined(comm, message):
+    ours.add(message["header"].get("subshell_id"))
+    return join(comm, message)
+bridge.PANELS.join = joined
+"""
+LEFT = """
+import threading
+alive = {each.name for each in threading.enumerate()}
+print(len(bridge.PANELS), len(ours), sum(f"subshell-{each}" in alive for each in ours))
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_twenty_reloads_leave_nothing_behind(
@@ -30,19 +46,15 @@ def test_twenty_reloads_leave_nothing_behind(
     lab.hide_models_panel()
     notebook = open_notebook(models("one", folder=tmp_path))
     notebook.run(0)
+    notebook.ask(LISTEN)
     notebook.save()
-    # JupyterLab itself leaves a thread each time, for the widgets of the page that is gone.
-    reload(lab, notebook)
-    before = subshells(notebook)
-    reload(lab, notebook)
-    theirs = subshells(notebook) - before
-    before = subshells(notebook)
     for _ in range(RELOADS):
         expect_models(lab.models_panel(), "one")
         reload(lab, notebook)
-    lab.hide_models_panel()
-    wait_until(lambda: comms_and_publishers(notebook)[0] <= 2, "the comms of the pages are closed")
-    assert subshells(notebook) - before <= RELOADS * theirs + 1, "one more where the last page is still connected"
-    from_kernel = "from rmm_widgets.notebook import bridge; print(len(bridge.PANELS))"
-    assert int(notebook.ask(from_kernel)) <= 1
+    expect_models(lab.models_panel(), "one")
+    wait_until(lambda: comms_and_publishers(notebook) == [2, 1], "the comms of the pages that are gone are closed")
+    panels, threads, alive = map(int, notebook.ask(LEFT).split())
+    assert panels == 1
+    assert threads > RELOADS, "every page had a thread of its own"
+    assert alive == 1
     notebook.leave()

@@ -239,6 +239,18 @@ def test_a_panel_is_over_when_the_first_of_its_comms_closes(
     assert panel.known == (set() if first == bridge.EVENTS_TARGET else {events.comm_id})
 
 
+def test_the_panel_of_the_page_before_is_let_go(panel: Panel, manager: ModelManager, echo: Echo) -> None:
+    """What a page sends as it goes away may be lost with its socket."""
+    lost, other = panel.open(bridge.EVENTS_TARGET, client="lost"), panel.open(bridge.EVENTS_TARGET, client="other")
+    panel.open(bridge.RPC_TARGET, client="lost")
+    names = ["lost", "never seen", "next"]
+    following = [panel.open(each, client="next", former=names) for each in (bridge.RPC_TARGET, bridge.EVENTS_TARGET)]
+    assert panel.known == {other.comm_id, *(each.comm_id for each in following)}
+    assert ended(lost)[-1] == "forgotten"
+    following[1].wait(lambda _sent: bool(updates(following[1])))
+    assert ask(following[0], "ping")["ok"]
+
+
 def test_a_panel_of_another_protocol_is_told_who_is_there_and_nothing_else(panel: Panel, manager: ModelManager) -> None:
     greeting: dict[str, Any] = {"client": "tab", "version": "9.9.9", "protocol": PROTOCOL_VERSION + 1, "new": [1]}
     rpc, events = panel.open(bridge.RPC_TARGET, **greeting), panel.open(bridge.EVENTS_TARGET, **greeting)
@@ -247,7 +259,9 @@ def test_a_panel_of_another_protocol_is_told_who_is_there_and_nothing_else(panel
     assert not publisher_of(manager).running
 
 
-@pytest.mark.parametrize("data", [{"client": 7}, {"client": "x" * 1000}, {"protocol": "2"}, {"version": None}])
+@pytest.mark.parametrize(
+    "data", [{"client": 7}, {"client": "x" * 1000}, {"protocol": "2"}, {"version": None}, {"former": 3}]
+)
 def test_a_greeting_that_is_not_understood_is_none(panel: Panel, echo: Echo, data: dict[str, Any]) -> None:
     events = panel.open(bridge.EVENTS_TARGET, **data)
     events.wait(lambda _sent: bool(updates(events)))

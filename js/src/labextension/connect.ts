@@ -8,7 +8,7 @@ import type { Kernel } from "@jupyterlab/services";
 import { ConnectFailure } from "./connect-failure";
 import { Connection } from "./connection";
 import { pause } from "./pause";
-import { probe } from "./probe";
+import { hasManager, probe } from "./probe";
 import { startSubshell } from "./subshell";
 
 /** Milliseconds of waiting for the main thread, after each of which the comms are tried beside the cell. */
@@ -62,6 +62,22 @@ export async function connect(
   }
   await answered;
   return await open(kernel, await startSubshell(kernel), until);
+}
+
+/**
+ * Connects to a kernel that has a manager, once its cell has ended; null where it has none, which is left as it is.
+ *
+ * @param after milliseconds for which the kernel is left to the user
+ * @throws ConnectFailure, or whatever ended the wait where `until` came
+ */
+export async function connectToMade(
+  kernel: Kernel.IKernelConnection,
+  after: number,
+  until: AbortSignal,
+): Promise<Connection | null> {
+  await requirePython(kernel, until);
+  await pause(after, until);
+  return (await hasManager(kernel, until)) ? open(kernel, await startSubshell(kernel), until) : null;
 }
 
 async function requirePython(kernel: Kernel.IKernelConnection, until: AbortSignal): Promise<void> {

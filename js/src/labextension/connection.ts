@@ -24,6 +24,7 @@ import { ConnectFailure } from "./connect-failure";
 import { greeting, readHello } from "./handshake";
 import { pause } from "./pause";
 import { endSubshell } from "./subshell";
+import { type TabConnections, tabConnections } from "./tab-connections";
 
 const RPC = "rmm.rpc";
 const EVENTS = "rmm.events";
@@ -53,6 +54,8 @@ export class Connection implements ViewModel, ChannelOwner {
   readonly #ended = new Signal<this, Ending>(this);
   readonly #callbacks = new Map<string, Set<EventCallback>>();
   readonly #rid = UUID.uuid4();
+  readonly #client = UUID.uuid4();
+  readonly #tab: TabConnections;
   readonly #hello = new PromiseDelegate<Hello>();
   readonly #first = new PromiseDelegate<void>();
   readonly #state: State = {
@@ -67,9 +70,13 @@ export class Connection implements ViewModel, ChannelOwner {
   #kernelVersion = PACKAGE_VERSION;
   #live = true;
 
-  /** @param subshell the kernel's thread for it, which ends with it; null for the main one */
-  constructor(kernel: Kernel.IKernelConnection, subshell: string | null) {
+  /**
+   * @param subshell the kernel's thread for it, which ends with it; null for the main one
+   * @param tab remembers it for the page that may come after this one
+   */
+  constructor(kernel: Kernel.IKernelConnection, subshell: string | null, tab = tabConnections) {
     this.kernel = kernel;
+    this.#tab = tab;
     this.besideCells = subshell !== null;
     this.#subshell = subshell;
     this.#events = new CommChannel(kernel, EVENTS, this);
@@ -85,12 +92,22 @@ export class Connection implements ViewModel, ChannelOwner {
    * @throws ConnectFailure where the kernel does not serve this panel
    */
   async open(): Promise<void> {
-    const hello = greeting(UUID.uuid4()) as unknown as JSONObject;
+    const { kernel } = this;
+    const left = this.#tab.leftIn(kernel.id);
+    this.#tab.add({ kernel: kernel.id, client: this.#client, subshell: this.#subshell });
+    const former = left.map(({ client }) => client);
+    const hello = greeting(this.#client, former) as unknown as JSONObject;
     this.#events.open(hello, this.#subshell);
     this.#rpc.open(hello, this.#subshell);
     this.send({ kind: COMMAND_KIND, rid: this.#rid, name: "hello", args: {} } satisfies Command);
     this.#kernelVersion = (await this.#hello.promise).version;
     await this.#first.promise;
+    for (const { subshell } of left) {
+      if (subshell !== null) {
+        endSubshell(kernel, subshell);
+      }
+    }
+    this.#tab.forget(...former);
   }
 
   /** The version of the package in the kernel, once it has said so. */
@@ -143,16 +160,13 @@ export class Connection implements ViewModel, ChannelOwner {
     }
     this.#letGo();
     const closed = [this.#rpc.close(this.#subshell), this.#events.close(leaving ? null : this.#subshell)];
-    const subshell = this.#subshell;
-    if (subshell === null) {
-      return;
-    }
     if (leaving) {
-      endSubshell(this.kernel, subshell);
+      this.#endThread();
     } else {
-      void Promise.race([Promise.all(closed), pause(CLOSING, new AbortController().signal)]).then(() =>
-        endSubshell(this.kernel, subshell),
-      );
+      void Promise.race([Promise.all(closed), pause(CLOSING, new AbortController().signal)]).then(() => {
+        this.#endThread();
+        this.#tab.forget(this.#client);
+      });
     }
   }
 
@@ -164,6 +178,7 @@ export class Connection implements ViewModel, ChannelOwner {
     this.#letGo();
     this.#rpc.abandon();
     this.#events.abandon();
+    this.#tab.forget(this.#client);
   }
 
   onMessage(data: unknown): void {
@@ -182,6 +197,12 @@ export class Connection implements ViewModel, ChannelOwner {
 
   onClosed(): void {
     this.#end("refused");
+  }
+
+  #endThread(): void {
+    if (this.#subshell !== null) {
+      endSubshell(this.kernel, this.#subshell);
+    }
   }
 
   #takeReply(reply: Reply): void {

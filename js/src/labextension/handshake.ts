@@ -2,9 +2,13 @@
 import { type Greeting, type Hello, PACKAGE_VERSION, PROTOCOL_VERSION } from "../protocol/schema";
 import { ConnectFailure } from "./connect-failure";
 
-/** What the panel says of itself with the comms that it opens. */
-export function greeting(client: string): Required<Greeting> {
-  return { client, version: PACKAGE_VERSION, protocol: PROTOCOL_VERSION };
+/**
+ * What the panel says of itself with the comms that it opens.
+ *
+ * @param former the panels of the page that was in its tab before
+ */
+export function greeting(client: string, former: string[]): Required<Greeting> {
+  return { client, version: PACKAGE_VERSION, protocol: PROTOCOL_VERSION, former };
 }
 
 /**

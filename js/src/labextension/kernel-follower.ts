@@ -3,7 +3,7 @@ import type { JupyterFrontEnd } from "@jupyterlab/application";
 import type { ISessionContext } from "@jupyterlab/apputils";
 import type { IConsoleTracker } from "@jupyterlab/console";
 import type { INotebookTracker } from "@jupyterlab/notebook";
-import type { Kernel } from "@jupyterlab/services";
+import type { Kernel, KernelMessage } from "@jupyterlab/services";
 import { type ISignal, Signal } from "@lumino/signaling";
 import type { Title, Widget } from "@lumino/widgets";
 
@@ -24,11 +24,15 @@ const LIVES: Readonly<Partial<Record<Kernel.Status, KernelLife>>> = {
 };
 const COMING: ReadonlySet<ISessionContext.KernelDisplayStatus> = new Set(["initializing", "starting"]);
 
+/** Code that uses the package: what it imports, or a command of its own. */
+const OURS = /\brmm_widgets\b|^\s*%%?rmm\b/m;
+
 export class KernelFollower {
   readonly #trackers: readonly Tracker[];
   readonly #shell: JupyterFrontEnd.IShell;
   readonly #changed = new Signal<this, void>(this);
   readonly #renamed = new Signal<this, void>(this);
+  readonly #used = new Signal<this, void>(this);
   #target: Target | null = null;
   #life: KernelLife = "none";
   /** Whether the target has once got as far as to know whether it has a kernel. */
@@ -78,6 +82,11 @@ export class KernelFollower {
     return this.#renamed;
   }
 
+  /** Emits where the user runs code that uses the package; nobody is asked for that. */
+  get used(): ISignal<this, void> {
+    return this.#used;
+  }
+
   readonly #onDocument = (): void => {
     const target = this.#pick();
     if (target !== this.#target) {
@@ -103,6 +112,7 @@ export class KernelFollower {
       this.#target.title.changed.disconnect(this.#onTitle);
       this.#target.sessionContext.kernelChanged.disconnect(this.#onKernel);
       this.#target.sessionContext.statusChanged.disconnect(this.#onStatus);
+      this.#target.sessionContext.iopubMessage.disconnect(this.#onMessage);
     }
     this.#target = target;
     this.#wasReady = false;
@@ -111,6 +121,7 @@ export class KernelFollower {
       target.title.changed.connect(this.#onTitle);
       target.sessionContext.kernelChanged.connect(this.#onKernel);
       target.sessionContext.statusChanged.connect(this.#onStatus);
+      target.sessionContext.iopubMessage.connect(this.#onMessage);
       void this.#awaitKernel(target);
     }
     this.#life = this.#lifeNow();
@@ -150,6 +161,12 @@ export class KernelFollower {
   readonly #onKernel = (): void => {
     this.#life = this.#lifeNow();
     this.#changed.emit();
+  };
+
+  readonly #onMessage = (_: ISessionContext, { header, content }: KernelMessage.IMessage): void => {
+    if (header.msg_type === "execute_input" && OURS.test((content as { code?: string }).code ?? "")) {
+      this.#used.emit();
+    }
   };
 
   readonly #onStatus = (_: ISessionContext, status: Kernel.Status): void => {

@@ -2,13 +2,13 @@
  * Keeps the connection to the kernel that the user works with, for whoever looks at it.
  *
  * Lazy: where nobody looks there is no probe and no comm. A connection that nobody has looked at for a while is closed,
- * unless somebody watches: that keeps what is there, and asks no kernel that was never connected.
+ * unless somebody watches: that keeps what is there, and asks no kernel that has nothing to do with the package.
  */
 import type { Kernel } from "@jupyterlab/services";
 import { DisposableDelegate, type IDisposable } from "@lumino/disposable";
 import { effect, type ReadonlySignal, signal } from "@preact/signals";
 import { COMMAND_KIND, type Command } from "../protocol/schema";
-import { connect } from "./connect";
+import { connect, connectToMade } from "./connect";
 import { type Failure, failureOf } from "./connect-failure";
 import type { Connection, Ending } from "./connection";
 import type { KernelFollower, Target } from "./kernel-follower";
@@ -51,7 +51,7 @@ export class KernelLink implements IDisposable {
   readonly #stopSettings: () => void;
   /** Kernels that the user connected to by hand; that holds for their restarts. */
   readonly #wanted = new Set<string>();
-  /** Kernels that were connected, because somebody looked; that holds for their restarts, too. */
+  /** Kernels that are worth a question where somebody only watches: they were connected, or run code of the package. */
   readonly #known = new Set<string>();
   readonly #heartbeat: ReturnType<typeof setInterval>;
   #lookers = 0;
@@ -76,6 +76,7 @@ export class KernelLink implements IDisposable {
     this.#linger = linger;
     follower.changed.connect(this.#onKernel);
     follower.renamed.connect(this.#onName);
+    follower.used.connect(this.#onUsed);
     window.addEventListener("pagehide", this.#onPageHide);
     window.addEventListener("pageshow", this.#onPageShow);
     this.#stopSettings = effect(() => {
@@ -105,7 +106,10 @@ export class KernelLink implements IDisposable {
     });
   }
 
-  /** Keeps the connections to kernels that somebody has looked at, until the result is disposed. */
+  /**
+   * Keeps connections, until the result is disposed: to kernels that somebody has looked at, and to those in which the
+   * user runs code of the package.
+   */
   watch(): IDisposable {
     this.#watchers += 1;
     if (!this.#connection && this.#watchers === 1 && this.#lookers === 0) {
@@ -135,6 +139,7 @@ export class KernelLink implements IDisposable {
     this.#disposed = true;
     this.#follower.changed.disconnect(this.#onKernel);
     this.#follower.renamed.disconnect(this.#onName);
+    this.#follower.used.disconnect(this.#onUsed);
     window.removeEventListener("pagehide", this.#onPageHide);
     window.removeEventListener("pageshow", this.#onPageShow);
     clearTimeout(this.#timer);
@@ -152,6 +157,16 @@ export class KernelLink implements IDisposable {
     this.#onName();
     this.#letGo();
     this.#refresh(SETTLING);
+  };
+
+  readonly #onUsed = (): void => {
+    const kernel = this.#follower.kernel;
+    if (kernel && !this.#connection) {
+      this.#known.add(kernel.id);
+      if (this.#lookers === 0 && this.#watchers > 0) {
+        this.#refresh(SETTLING); // Also beside an attempt, which may have found what was there before this code.
+      }
+    }
   };
 
   // A page that goes away tells the kernel, or each reload would leave a thread and two comms there.
@@ -176,17 +191,24 @@ export class KernelLink implements IDisposable {
     const attempt = new AbortController();
     this.#attempt = attempt;
     const kernel = this.#follower.kernel;
-    if (this.#lookers === 0 && !(this.#watchers > 0 && kernel && this.#known.has(kernel.id))) {
+    if (this.#lookers === 0) {
       this.#state.value = { kind: "resting" };
+      if (this.#watchers > 0 && kernel && this.#known.has(kernel.id) && this.#mayConnect(kernel)) {
+        void this.#connectUnseen(kernel, after, attempt.signal);
+      }
     } else if (!kernel) {
       this.#state.value = { kind: this.#withoutKernel() };
     } else if (this.#auto.peek() === null) {
       this.#state.value = { kind: "connecting" };
-    } else if (!this.#auto.peek() && !this.#wanted.has(kernel.id)) {
+    } else if (!this.#mayConnect(kernel)) {
       this.#state.value = { kind: "offer", because: "asked" };
     } else {
       void this.#connect(kernel, after, attempt.signal);
     }
+  }
+
+  #mayConnect(kernel: Kernel.IKernelConnection): boolean {
+    return this.#auto.peek() === true || this.#wanted.has(kernel.id);
   }
 
   #withoutKernel() {
@@ -216,6 +238,18 @@ export class KernelLink implements IDisposable {
       if (!until.aborted) {
         this.#state.value = failureOf(error);
       }
+    }
+  }
+
+  /** Connects for those who only watch: nothing is made in the kernel, and what fails is not told. */
+  async #connectUnseen(kernel: Kernel.IKernelConnection, after: number, until: AbortSignal): Promise<void> {
+    const connection = await connectToMade(kernel, after, until).catch(() => null);
+    if (until.aborted) {
+      connection?.close();
+    } else if (connection) {
+      this.#take(connection);
+    } else {
+      this.#known.delete(kernel.id); // Until it runs code of the package again.
     }
   }
 

@@ -11,6 +11,9 @@ import { noRequest, type PanelRequest } from "./panel-requests";
 import { PanelView } from "./panel-view";
 import type { IModelsLink } from "./tokens";
 
+/** Milliseconds that a hidden view stays: where its theme changes, JupyterLab hides everything for a moment. */
+const GRACE = 1_000;
+
 export class ModelsPanel extends Widget {
   readonly #link: IModelsLink;
   readonly #trans: TranslationBundle;
@@ -18,6 +21,7 @@ export class ModelsPanel extends Widget {
   readonly #codePlace: CodePlace;
   readonly #memories = new KernelMemories();
   #look: IDisposable | null = null;
+  #hiding: ReturnType<typeof setTimeout> | undefined;
 
   constructor(link: IModelsLink, codePlace: CodePlace, trans: TranslationBundle) {
     super();
@@ -69,6 +73,7 @@ export class ModelsPanel extends Widget {
 
   /** The view is there while it can be seen only: what it draws and asks costs page and kernel something. */
   readonly #onVisible = (): void => {
+    clearTimeout(this.#hiding);
     if (this.isVisible && document.visibilityState === "visible") {
       this.#look ??= this.#link.look();
       const props = { link: this.#link, trans: this.#trans, codePlace: this.#codePlace };
@@ -76,7 +81,7 @@ export class ModelsPanel extends Widget {
     } else if (this.isVisible) {
       this.#unlook(); // Behind another tab of the browser the view stays: it is seen again at once.
     } else {
-      this.#close();
+      this.#hiding = setTimeout(() => this.#close(), GRACE);
     }
   };
 
@@ -86,6 +91,7 @@ export class ModelsPanel extends Widget {
   }
 
   #close(): void {
+    clearTimeout(this.#hiding);
     this.#request.value = null;
     render(null, this.node);
     this.#unlook();

@@ -1,4 +1,4 @@
-/** Whether a kernel has rmm_widgets, and making it ready for a panel. */
+/** Whether a kernel has rmm_widgets or uses it already, and making it ready for a panel. */
 import type { Kernel } from "@jupyterlab/services";
 import { ConnectFailure } from "./connect-failure";
 import { quietly, read } from "./quiet-request";
@@ -8,6 +8,15 @@ const FOUND = "getattr(__import__('importlib.util').util.find_spec('rmm_widgets'
 const VERSION = "__import__('importlib.metadata').metadata.version('rmm_widgets')";
 /** Every version of the package has this, so that panel and kernel can tell each other who they are. */
 const OFFER = `__import__('rmm_widgets.comm_targets', fromlist=['offer']).offer() if ${FOUND} else None`;
+
+/** Imports nothing. */
+const MADE = "getattr(__import__('sys').modules.get('rmm_widgets.default_manager'), 'has_manager', bool)()";
+
+/** Asks a kernel whether it has a manager; changes nothing there. */
+export async function hasManager(kernel: Kernel.IKernelConnection, until: AbortSignal): Promise<boolean> {
+  const made = read(await quietly(kernel, { made: MADE }, until), "made");
+  return "value" in made && made.value === "True";
+}
 
 /**
  * Asks a kernel, once, whether it has the package and lets it offer its comms.

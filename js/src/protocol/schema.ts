@@ -186,6 +186,8 @@ export interface Greeting {
   version?: string;
   /** 0 where it does not say. */
   protocol?: number;
+  /** Panels of the page that was in its tab before: they are gone, although they may not have said so. */
+  former?: string[];
 }
 
 /** The answer to `hello` and `ping`: who is there. */

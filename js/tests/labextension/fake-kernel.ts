@@ -182,6 +182,11 @@ export class FakeKernel {
     return { done: done.promise };
   }
 
+  /** The user runs a cell. */
+  run(code: string): void {
+    this.#publish("execute_input", { code, execution_count: 1 });
+  }
+
   /** Has the kernel send something on the comm of that target. */
   push(target: string, data: unknown): void {
     for (const [comm_id, comm] of this.comms) {
@@ -204,7 +209,9 @@ export class FakeKernel {
     const text = (value: string) => ({ status: "ok", data: { "text/plain": value } });
     const user_expressions: Record<string, unknown> = {};
     for (const name of names) {
-      if (name === "found") {
+      if (name === "made") {
+        user_expressions[name] = text(this.inside.offered ? "True" : "False");
+      } else if (name === "found") {
         user_expressions[name] = text(installed ? "True" : "False");
       } else if (name === "offered") {
         this.inside.offered ||= installed && offerError === null;

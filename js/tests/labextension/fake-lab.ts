@@ -2,7 +2,7 @@
 import type { JupyterFrontEnd } from "@jupyterlab/application";
 import type { ISessionContext } from "@jupyterlab/apputils";
 import type { INotebookTracker } from "@jupyterlab/notebook";
-import type { Kernel } from "@jupyterlab/services";
+import type { Kernel, KernelMessage } from "@jupyterlab/services";
 import { PromiseDelegate } from "@lumino/coreutils";
 import { Signal } from "@lumino/signaling";
 import { Widget } from "@lumino/widgets";
@@ -12,6 +12,7 @@ import type { FakeKernel } from "./fake-kernel";
 class FakeSessionContext {
   readonly kernelChanged = new Signal<this, unknown>(this);
   readonly statusChanged = new Signal<this, Kernel.Status>(this);
+  readonly iopubMessage = new Signal<this, KernelMessage.IIOPubMessage>(this);
   readonly #ready = new PromiseDelegate<void>();
   kernelDisplayStatus: ISessionContext.KernelDisplayStatus = "initializing";
   session: { kernel: Kernel.IKernelConnection } | null = null;
@@ -24,6 +25,7 @@ class FakeSessionContext {
   use(kernel: FakeKernel | null): void {
     this.session = kernel && { kernel: kernel.connection };
     this.kernelDisplayStatus = kernel ? "idle" : "unknown";
+    kernel?.iopubMessage.connect((_, message) => this.iopubMessage.emit(message));
     kernel?.statusChanged.connect((_, status) => this.statusChanged.emit(status));
     this.#ready.resolve();
     this.kernelChanged.emit(undefined);

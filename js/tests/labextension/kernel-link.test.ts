@@ -79,6 +79,44 @@ describe("where somebody only watches", () => {
     expect(kernel.sent).toEqual([]);
   });
 
+  test("a kernel in which the user runs code of the package is connected, once it has a manager", async () => {
+    const kernel = new FakeKernel();
+    open(kernel);
+    const watch = link.watch();
+    kernel.run("import os");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(kernel.sent).toEqual([]);
+    kernel.run("import rmm_widgets");
+    await vi.waitFor(() => expect(kernel.asked).toEqual(["made"]));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect([kind(), kernel.comms.size, kernel.subshells.size]).toEqual(["resting", 0, 0]);
+    kernel.inside.offered = true;
+    kernel.run("%rmm ls");
+    await becomes("connected");
+    expect(kernel.asked).toEqual(["made", "made"]);
+    kernel.inside.offered = false;
+    kernel.become("restarting");
+    kernel.become("idle");
+    await vi.waitFor(() => expect(kernel.asked).toEqual(["made", "made", "made"]));
+    expect(kind(), "nothing is made in a kernel that has been restarted").toBe("resting");
+    kernel.inside.offered = true;
+    kernel.run("  %%rmm\nls");
+    await becomes("connected");
+    watch.dispose();
+  });
+
+  test("code of the package is no reason where the user wants to be asked, or nobody watches", async () => {
+    const kernel = new FakeKernel();
+    kernel.inside.offered = true;
+    open(kernel);
+    kernel.run("import rmm_widgets");
+    auto.value = false;
+    link.watch();
+    kernel.run("import rmm_widgets");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect([kind(), kernel.sent]).toEqual(["resting", []]);
+  });
+
   test("a connection outlives its lookers, and is there again with its document", async () => {
     const [kernel, other] = [new FakeKernel("known"), new FakeKernel("other")];
     const document = open(kernel);
