@@ -207,6 +207,8 @@ class Greeting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: str = ""
     protocol: int = 0
     """0 where it does not say."""
+    brief: bool = False
+    """It wants the head line only, as a status bar does."""
     former: list[str] = []
     """Panels of the page that was in its tab before: they are gone, although they may not have said so."""
 

@@ -20,7 +20,7 @@ from .comms import drop
 from .lengths import NAME
 from .protocol import AllRows, Ended, Greeting, StateUpdate
 from .publisher import Changes, Publisher
-from .snapshots import Snapshot
+from .snapshots import Snapshot, only
 from .told import Told
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ class SidePanel:
         return self._told.all()
 
     def select(self, snapshot: Snapshot) -> Snapshot:
-        """Everything: a side panel shows all models."""
-        return snapshot
+        """Everything: a side panel shows all models. One that wants the head line only gets no rows."""
+        return only(snapshot, ()) if self.greeting.brief else snapshot
 
     def publish(self, changes: Changes) -> float:
         """Send what is new; asked now and then even where nothing is, to see whether anybody is there."""

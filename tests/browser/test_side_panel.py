@@ -152,14 +152,17 @@ def test_what_was_set_up_is_there_again(
     panel.get_by_label("First text").fill("a cat")
 
     lab.hide_models_panel()
-    expect(panel).to_have_count(0)
+    expect(lab.page.locator(".rmm-SidePanel-content")).to_have_count(0)
     lab.models_panel()
     expect_set_up(panel)
     other.bring_to_front()
     expect_models(panel, "three")
     notebook.bring_to_front()
     expect_set_up(panel)
+    lab.execute("rmm-widgets:search", {"query": ""})
     themes(DARK)
+    expect(panel.get_by_role("dialog", name="Search the Hub")).to_be_visible()
+    lab.page.keyboard.press("Escape")
     expect_set_up(panel)
     assert lab.page_errors == []
 

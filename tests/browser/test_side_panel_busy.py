@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, expect
 
 from .kernelspecs import add_ipykernel
 from .lab import LabPage, Notebook
-from .scenes import Scene, button, row
+from .scenes import Scene, button, manager_on, registering, row
 from .server import JupyterServer
 from .side_panel import comms_and_publishers
 
@@ -48,6 +48,16 @@ def kernel(request: pytest.FixtureRequest, jupyter: JupyterServer, tmp_path_fact
 def old_kernel(jupyter: JupyterServer, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of a kernel without threads beside the main one."""
     return add_ipykernel(jupyter, "6.31.0", tmp_path_factory.mktemp("ipykernel-6"))
+
+
+def unnoticed(scene: Scene, cell: str, *, kernel: str) -> Notebook:
+    """A notebook with a manager, of which the page has seen nothing: another one was in front."""
+    notebook = scene.open_notebook(cell, kernel=kernel)
+    scene.open_notebook("1")
+    notebook.ask(manager_on(scene.hub, scene.folder))
+    notebook.ask(registering("vit-digits"))
+    notebook.bring_to_front()
+    return notebook
 
 
 def block(notebook: Notebook, index: int) -> None:
@@ -108,16 +118,16 @@ def test_unload_acts_at_once(lab: LabPage, scene: Scene, kernel: str) -> None:
 
 def test_a_panel_that_is_opened_while_a_cell_blocks(lab: LabPage, scene: Scene, kernel: str) -> None:
     lab.hide_models_panel()
-    notebook = scene.start("manager", models=["vit-digits"], later=[SLEEP], kernel=kernel)
+    notebook = unnoticed(scene, SLEEP, kernel=kernel)
     assert comms_and_publishers(notebook)[0] == 0
-    block(notebook, 2)
+    block(notebook, 0)
     digits = row(lab.models_panel(), "vit-digits")
     expect(button(digits, "Download vit-digits")).to_be_enabled()
     button(digits, "Download vit-digits").click()
     expect(button(digits, "Load vit-digits")).to_be_enabled()
-    assert notebook.is_running(2), "the panel came only when the cell had ended"
+    assert notebook.is_running(0), "the panel came only when the cell had ended"
     notebook.interrupt()
-    notebook.wait_for_cell(2)
+    notebook.wait_for_cell(0)
     assert comms_and_publishers(notebook) == [2, 1], "what was asked of the main thread meanwhile opens no more"
 
 
@@ -161,10 +171,10 @@ def test_an_older_kernel_says_that_requests_wait(lab: LabPage, scene: Scene, old
 def test_an_older_kernel_is_waited_for(lab: LabPage, scene: Scene, old_kernel: str, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     lab.hide_models_panel()
-    notebook = scene.start("manager", models=["vit-digits"], later=[WAIT.format(gate=str(gate))], kernel=old_kernel)
-    block(notebook, 2)
+    notebook = unnoticed(scene, WAIT.format(gate=str(gate)), kernel=old_kernel)
+    block(notebook, 0)
     panel = lab.models_panel()
     expect(panel).to_contain_text("The kernel has not answered yet")
-    assert notebook.is_running(2)
+    assert notebook.is_running(0)
     gate.touch()
     expect(button(row(panel, "vit-digits"), "Download vit-digits")).to_be_enabled()

@@ -164,6 +164,8 @@ def beside(lab: LabPage, chromium: Browser) -> Iterator[LabPage]:
 
 def test_two_pages_on_one_kernel(panel: Locator, lab: LabPage, beside: LabPage, open_with: OpenNotebook) -> None:
     notebook = open_with("first")
+    # Or the kernel refuses a comm that JupyterLab opens in the second page, and the first one complains of that.
+    notebook.ask("import ipywidgets")
     notebook.save()
     expect_models(panel, "first")
     there = Notebook(beside, notebook.path)

@@ -68,9 +68,9 @@ def keep_picture(lab: LabPage, name: str) -> None:
 
 def test_it_follows_memory_and_downloads(lab: LabPage, scene: Scene, themes: Callable[[str], None]) -> None:
     notebook = scene.start(models=["vit-digits", "blip-shapes"])
-    expect(item(lab)).to_have_count(0)
-    panel = lab.models_panel()
+    # A cell that uses the package is enough.
     expect(item(lab)).to_have_text("Models: 0 loaded")
+    panel = lab.models_panel()
     button(row(panel, "vit-digits"), "Download vit-digits").click()
     button(row(panel, "vit-digits"), "Load vit-digits").click()
     lab.hide_models_panel()
@@ -101,26 +101,30 @@ def test_it_follows_memory_and_downloads(lab: LabPage, scene: Scene, themes: Cal
     assert lab.page_errors == []
 
 
-def test_it_is_about_kernels_whose_models_were_shown(lab: LabPage, open_notebook: OpenNotebook, tmp_path: Path) -> None:
-    shown = open_notebook(models("one", folder=tmp_path))
-    shown.run(0)
-    expect_models(lab.models_panel(), "one")
-    lab.hide_models_panel()
-    other = open_notebook("1")
-    other.run(0)
-    expect(item(lab)).to_have_count(0)
-    assert other.ask(IMPORTED).strip() == "False"
-    shown.bring_to_front()
+def test_it_is_about_kernels_that_have_a_manager(lab: LabPage, open_notebook: OpenNotebook, tmp_path: Path) -> None:
+    user = open_notebook(models("one", folder=tmp_path))
+    user.run(0)
     expect(item(lab)).to_have_text("Models: 0 loaded")
-    lab.page.evaluate(COUNT, shown.path)
+    other = open_notebook("import rmm_widgets", "import sys; print('rmm_widgets.manager' in sys.modules)")
+    for index in (0, 1):
+        other.run(index)
+    expect(item(lab)).to_have_count(0)
+    assert other.text(1).strip() == "False", "code of the package is no reason to make a manager"
+    user.bring_to_front()
+    expect(item(lab)).to_have_text("Models: 0 loaded")
+    lab.page.evaluate(COUNT, user.path)
     lab.page.wait_for_timeout(PINGS)
     assert lab.page.evaluate("window.rmmSent") == 0
+    user.ask("manager.register_model(rmm_widgets.ModelInfo('two', 'embedding_model', 'rmm-demo/minilm-toy'))")
+    item(lab).click()
+    expect(popup(lab)).to_contain_text("No model is loaded.")
+    lab.page.keyboard.press("Escape")
+    expect_models(lab.models_panel(), "one", "two")
 
 
 def test_the_palette_reaches_every_action(lab: LabPage, scene: Scene) -> None:
     notebook = scene.start()
     cells = notebook.ask(CELLS)
-    # No kernel has been connected yet: the command does that.
     run_in_palette(lab, "Add a Model…")
     asked = dialog(lab, "Add a Model of the Hub")
     asked.get_by_role("textbox").fill("rmm-demo/minilm-toy")

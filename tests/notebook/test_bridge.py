@@ -239,6 +239,18 @@ def test_a_panel_is_over_when_the_first_of_its_comms_closes(
     assert panel.known == (set() if first == bridge.EVENTS_TARGET else {events.comm_id})
 
 
+def test_who_wants_the_head_line_only_gets_no_rows(panel: Panel, manager: ModelManager, echo: Echo) -> None:
+    events = panel.open(bridge.EVENTS_TARGET, client="status", brief=True)
+    rpc = panel.open(bridge.RPC_TARGET, client="status", brief=True)
+    events.wait(lambda _sent: bool(updates(events)))
+    manager.load_model("echo").result(LONG)
+    events.wait(lambda _sent: updates(events)[-1]["summary"]["loaded"] == 1)
+    first, *later = updates(events)
+    assert (unpack(first["rows"]), first["progress"]) == ([], {})
+    assert not any("rows" in each or "changes" in each for each in later)
+    assert ask(rpc, "unload", model_id="echo")["ok"]
+
+
 def test_the_panel_of_the_page_before_is_let_go(panel: Panel, manager: ModelManager, echo: Echo) -> None:
     """What a page sends as it goes away may be lost with its socket."""
     lost, other = panel.open(bridge.EVENTS_TARGET, client="lost"), panel.open(bridge.EVENTS_TARGET, client="other")

@@ -65,7 +65,7 @@ export async function connect(
 }
 
 /**
- * Connects to a kernel that has a manager, once its cell has ended; null where it has none, which is left as it is.
+ * Connects, briefly, to a kernel that has a manager, once its cell has ended; null where it has none: it is left so.
  *
  * @param after milliseconds for which the kernel is left to the user
  * @throws ConnectFailure, or whatever ended the wait where `until` came
@@ -77,7 +77,12 @@ export async function connectToMade(
 ): Promise<Connection | null> {
   await requirePython(kernel, until);
   await pause(after, until);
-  return (await hasManager(kernel, until)) ? open(kernel, await startSubshell(kernel), until) : null;
+  return (await hasManager(kernel, until)) ? open(kernel, await startSubshell(kernel), until, true) : null;
+}
+
+/** Connects to a kernel to which there is a brief connection, beside whatever runs there. */
+export async function connectAgain(kernel: Kernel.IKernelConnection, until: AbortSignal): Promise<Connection> {
+  return await open(kernel, await startSubshell(kernel), until);
 }
 
 async function requirePython(kernel: Kernel.IKernelConnection, until: AbortSignal): Promise<void> {
@@ -130,8 +135,9 @@ async function open(
   kernel: Kernel.IKernelConnection,
   subshell: string | null,
   until: AbortSignal,
+  brief = false,
 ): Promise<Connection> {
-  const connection = new Connection(kernel, subshell);
+  const connection = new Connection(kernel, subshell, { brief });
   const giveUp = () => connection.close();
   until.addEventListener("abort", giveUp);
   try {

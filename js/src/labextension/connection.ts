@@ -48,6 +48,8 @@ export class Connection implements ViewModel, ChannelOwner {
   readonly kernel: Kernel.IKernelConnection;
   /** Whether commands are handled while a cell runs. */
   readonly besideCells: boolean;
+  /** Whether it has the head line only, and no rows: enough for a status bar. */
+  readonly brief: boolean;
   readonly #subshell: string | null;
   readonly #rpc: CommChannel;
   readonly #events: CommChannel;
@@ -74,8 +76,13 @@ export class Connection implements ViewModel, ChannelOwner {
    * @param subshell the kernel's thread for it, which ends with it; null for the main one
    * @param tab remembers it for the page that may come after this one
    */
-  constructor(kernel: Kernel.IKernelConnection, subshell: string | null, tab = tabConnections) {
+  constructor(
+    kernel: Kernel.IKernelConnection,
+    subshell: string | null,
+    { brief = false, tab = tabConnections }: { brief?: boolean; tab?: TabConnections } = {},
+  ) {
     this.kernel = kernel;
+    this.brief = brief;
     this.#tab = tab;
     this.besideCells = subshell !== null;
     this.#subshell = subshell;
@@ -96,7 +103,7 @@ export class Connection implements ViewModel, ChannelOwner {
     const left = this.#tab.leftIn(kernel.id);
     this.#tab.add({ kernel: kernel.id, client: this.#client, subshell: this.#subshell });
     const former = left.map(({ client }) => client);
-    const hello = greeting(this.#client, former) as unknown as JSONObject;
+    const hello = greeting(this.#client, former, this.brief) as unknown as JSONObject;
     this.#events.open(hello, this.#subshell);
     this.#rpc.open(hello, this.#subshell);
     this.send({ kind: COMMAND_KIND, rid: this.#rid, name: "hello", args: {} } satisfies Command);

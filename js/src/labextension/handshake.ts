@@ -6,9 +6,10 @@ import { ConnectFailure } from "./connect-failure";
  * What the panel says of itself with the comms that it opens.
  *
  * @param former the panels of the page that was in its tab before
+ * @param brief whether it wants the head line only
  */
-export function greeting(client: string, former: string[]): Required<Greeting> {
-  return { client, version: PACKAGE_VERSION, protocol: PROTOCOL_VERSION, former };
+export function greeting(client: string, former: string[], brief: boolean): Required<Greeting> {
+  return { client, version: PACKAGE_VERSION, protocol: PROTOCOL_VERSION, former, brief };
 }
 
 /**

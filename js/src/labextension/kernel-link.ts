@@ -8,7 +8,7 @@ import type { Kernel } from "@jupyterlab/services";
 import { DisposableDelegate, type IDisposable } from "@lumino/disposable";
 import { effect, type ReadonlySignal, signal } from "@preact/signals";
 import { COMMAND_KIND, type Command } from "../protocol/schema";
-import { connect, connectToMade } from "./connect";
+import { connect, connectAgain, connectToMade } from "./connect";
 import { type Failure, failureOf } from "./connect-failure";
 import type { Connection, Ending } from "./connection";
 import type { KernelFollower, Target } from "./kernel-follower";
@@ -97,7 +97,7 @@ export class KernelLink implements IDisposable {
   look(): IDisposable {
     this.#lookers += 1;
     clearTimeout(this.#timer);
-    if (this.#lookers === 1 && !this.#connection) {
+    if (this.#lookers === 1 && (!this.#connection || this.#connection.brief)) {
       this.#refresh();
     }
     return new DisposableDelegate(() => {
@@ -201,6 +201,7 @@ export class KernelLink implements IDisposable {
     } else if (this.#auto.peek() === null) {
       this.#state.value = { kind: "connecting" };
     } else if (!this.#mayConnect(kernel)) {
+      this.#drop();
       this.#state.value = { kind: "offer", because: "asked" };
     } else {
       void this.#connect(kernel, after, attempt.signal);
@@ -223,12 +224,17 @@ export class KernelLink implements IDisposable {
   }
 
   async #connect(kernel: Kernel.IKernelConnection, after: number, until: AbortSignal): Promise<void> {
-    this.#state.value = { kind: "connecting" };
+    // A brief connection stays until the one with rows is there: whoever is content with it sees no gap.
+    const isKnown = this.#connection?.besideCells === true;
+    if (!isKnown) {
+      this.#drop();
+      this.#state.value = { kind: "connecting" };
+    }
     try {
       const onBusy = () => {
         this.#state.value = { kind: "waiting" };
       };
-      const connection = await connect(kernel, { onBusy, after }, until);
+      const connection = await (isKnown ? connectAgain(kernel, until) : connect(kernel, { onBusy, after }, until));
       if (until.aborted) {
         connection.close();
         return;
@@ -236,6 +242,7 @@ export class KernelLink implements IDisposable {
       this.#take(connection);
     } catch (error) {
       if (!until.aborted) {
+        this.#drop();
         this.#state.value = failureOf(error);
       }
     }
@@ -254,6 +261,7 @@ export class KernelLink implements IDisposable {
   }
 
   #take(connection: Connection): void {
+    this.#connection?.close();
     this.#connection = connection;
     this.#known.add(connection.kernel.id);
     connection.ended.connect(this.#onEnded);
@@ -276,9 +284,13 @@ export class KernelLink implements IDisposable {
     }
   };
 
-  /** Closes the connection, or ends the attempt to get one. */
+  /** Closes the connection, and ends the attempt to get one. */
   #letGo(leaving = false): void {
     this.#attempt.abort();
+    this.#drop(leaving);
+  }
+
+  #drop(leaving = false): void {
     const connection = this.#connection;
     this.#connection = null;
     if (connection && isThere(connection.kernel)) {

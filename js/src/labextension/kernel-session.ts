@@ -43,7 +43,12 @@ export async function withKernel<T>(
   }
 }
 
-function connected(link: IModelsLink, trans: TranslationBundle): Promise<Connection> {
+/**
+ * The connection to the kernel, once there is one with all that views show. Whoever calls this looks at the link.
+ *
+ * @throws CommandFailed where there is none, or none in time
+ */
+export function connected(link: IModelsLink, trans: TranslationBundle): Promise<Connection> {
   return new Promise((resolve, reject) => {
     const refuse = (message: string, hint = "") => {
       reject(new CommandFailed({ type: "NotConnected", message, hint }));
@@ -59,7 +64,7 @@ function connected(link: IModelsLink, trans: TranslationBundle): Promise<Connect
     const stop = effect(() => {
       const state = link.state.value;
       const reason = whyNot(state, true, trans);
-      if (state.kind === "connected") {
+      if (state.kind === "connected" && !state.connection.brief) {
         resolve(state.connection);
       } else if (reason) {
         refuse(reason);

@@ -81,6 +81,7 @@ export class ModelsPanel extends Widget {
     } else if (this.isVisible) {
       this.#unlook(); // Behind another tab of the browser the view stays: it is seen again at once.
     } else {
+      this.#unlook();
       this.#hiding = setTimeout(() => this.#close(), GRACE);
     }
   };

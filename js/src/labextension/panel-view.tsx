@@ -38,7 +38,7 @@ export function PanelView({ link, trans, codePlace, request, memories }: PanelPr
           {name}
         </div>
       )}
-      {state.kind === "connected" ? (
+      {state.kind === "connected" && !state.connection.brief ? (
         <Models
           connection={state.connection}
           trans={trans}
@@ -48,7 +48,7 @@ export function PanelView({ link, trans, codePlace, request, memories }: PanelPr
         />
       ) : (
         <Plain>
-          <Words state={state} link={link} trans={trans} />
+          <Words state={state.kind === "connected" ? { kind: "connecting" } : state} link={link} trans={trans} />
         </Plain>
       )}
     </>

@@ -5,7 +5,9 @@ import { type ISignal, Signal } from "@lumino/signaling";
 import { Widget } from "@lumino/widgets";
 import { effect, type Signal as PreactSignal, signal } from "@preact/signals";
 import type { Summary } from "../protocol/schema";
+import { tellFailure } from "./command-dialogs";
 import type { Connection } from "./connection";
+import { connected } from "./kernel-session";
 import { StatusDetails } from "./status-details";
 import { statusWords } from "./status-words";
 import type { IModelsLink } from "./tokens";
@@ -19,6 +21,7 @@ export class StatusItem extends Widget {
   readonly #summary: PreactSignal<Summary | null> = signal(null);
   readonly #words = document.createElement("span");
   #popup: Popup | null = null;
+  #isOpening = false;
 
   /** @param openPanel null where there is no panel */
   constructor(link: IModelsLink, trans: TranslationBundle, openPanel: (() => void) | null) {
@@ -82,13 +85,28 @@ export class StatusItem extends Widget {
       this.#popup.dispose();
       return;
     }
-    const state = this.#link.state.peek();
-    if (state.kind === "connected") {
-      this.#open(state.connection);
-    }
+    void this.#ask();
   };
 
-  #open(connection: Connection): void {
+  /** Opens the popup once there is what it shows: the item itself needs the head line only. */
+  async #ask(): Promise<void> {
+    if (this.#isOpening || !this.isActive) {
+      return;
+    }
+    this.#isOpening = true;
+    const look = this.#link.look();
+    try {
+      const connection = await connected(this.#link, this.#trans);
+      this.#open(connection).disposed.connect(() => look.dispose());
+    } catch (error) {
+      look.dispose();
+      tellFailure(this.#trans.__("Show the details of the models"), error, this.#trans);
+    } finally {
+      this.#isOpening = false;
+    }
+  }
+
+  #open(connection: Connection): Popup {
     const open = this.#openPanel;
     const onOpen = open && {
       label: this.#trans.__("Open the Models panel"),
@@ -109,6 +127,7 @@ export class StatusItem extends Widget {
         this.node.focus(); // Or it would go with the popup.
       }
     });
+    return popup;
   }
 }
 

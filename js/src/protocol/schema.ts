@@ -186,6 +186,8 @@ export interface Greeting {
   version?: string;
   /** 0 where it does not say. */
   protocol?: number;
+  /** It wants the head line only, as a status bar does. */
+  brief?: boolean;
   /** Panels of the page that was in its tab before: they are gone, although they may not have said so. */
   former?: string[];
 }

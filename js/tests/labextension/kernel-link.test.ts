@@ -1,6 +1,7 @@
 /** The link keeps one connection, to the right kernel, while somebody looks. */
-import { type Signal, signal } from "@preact/signals";
+import { effect, type Signal, signal } from "@preact/signals";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { Connection } from "../../src/labextension/connection";
 import { KernelFollower } from "../../src/labextension/kernel-follower";
 import { KernelLink } from "../../src/labextension/kernel-link";
 import { FakeKernel } from "./fake-kernel";
@@ -31,6 +32,14 @@ function open(kernel: FakeKernel): FakeDocument {
 
 function kind(): string {
   return link.state.value.kind;
+}
+
+function connection(): Connection {
+  const state = link.state.value;
+  if (state.kind !== "connected") {
+    throw new Error(state.kind);
+  }
+  return state.connection;
 }
 
 async function becomes(expected: string): Promise<void> {
@@ -103,6 +112,30 @@ describe("where somebody only watches", () => {
     kernel.run("  %%rmm\nls");
     await becomes("connected");
     watch.dispose();
+  });
+
+  test("who looks has the brief connection of who watches replaced, without a gap and beside a cell", async () => {
+    const kernel = new FakeKernel();
+    kernel.inside.offered = true;
+    open(kernel);
+    link.watch();
+    kernel.run("import rmm_widgets");
+    await becomes("connected");
+    const brief = connection();
+    expect(brief.brief).toBe(true);
+    const kinds: string[] = [];
+    const stop = effect(() => void kinds.push(link.state.value.kind));
+    kernel.block();
+    const look = link.look();
+    await vi.waitFor(() => expect(connection().brief).toBe(false));
+    expect(kinds).toEqual(["connected", "connected"]);
+    expect(brief.comm_live).toBe(false);
+    await vi.waitFor(() => expect([kernel.comms.size, kernel.subshells.size]).toEqual([2, 1]), { timeout: 3_000 });
+    look.dispose();
+    link.look();
+    expect(connection().brief, "what is there is enough").toBe(false);
+    kernel.unblock();
+    stop();
   });
 
   test("code of the package is no reason where the user wants to be asked, or nobody watches", async () => {

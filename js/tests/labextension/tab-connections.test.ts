@@ -35,14 +35,14 @@ test("a page names what the one before it has left, and ends its thread", async 
   const kernel = kernelWithManager();
   kernel.subshells.add("old");
   const first = page();
-  await new Connection(kernel.connection, "old", first).open();
+  await new Connection(kernel.connection, "old", { tab: first }).open();
   expect(former(kernel)).toEqual([]);
   const client = page().leftIn(kernel.id)[0]?.client;
   expect(first.leftIn(kernel.id), "a page leaves nothing to itself").toEqual([]);
   expect(page().leftIn("another")).toEqual([]);
 
   const second = page();
-  await new Connection(kernel.connection, "new", second).open();
+  await new Connection(kernel.connection, "new", { tab: second }).open();
   expect(former(kernel)).toEqual([client]);
   expect(kernel.subshells.has("old")).toBe(false);
   expect(
@@ -54,15 +54,15 @@ test("a page names what the one before it has left, and ends its thread", async 
 
 test("what was closed is left to nobody, unless the page itself went away", async () => {
   const kernel = kernelWithManager();
-  const closed = new Connection(kernel.connection, "closed", page());
+  const closed = new Connection(kernel.connection, "closed", { tab: page() });
   await closed.open();
   closed.close();
   await vi.waitFor(() => expect(page().leftIn(kernel.id)).toEqual([]));
-  const gone = new Connection(kernel.connection, "gone", page());
+  const gone = new Connection(kernel.connection, "gone", { tab: page() });
   await gone.open();
   gone.abandon();
   expect(page().leftIn(kernel.id)).toEqual([]);
-  const leaving = new Connection(kernel.connection, "leaving", page());
+  const leaving = new Connection(kernel.connection, "leaving", { tab: page() });
   await leaving.open();
   leaving.close(true);
   await new Promise((resolve) => setTimeout(resolve, 20));
