@@ -135,6 +135,14 @@ class LabPage:
         """Collapse the side that the panel is on, whichever way it is now."""
         self.page.evaluate("window.jupyterapp.shell.collapseRight()")
 
+    def drag_side_bar(self, x: float) -> None:
+        """Have the side bar that is shown on the right begin there, or as near as it can."""
+        handle = self.page.locator("#jp-main-split-panel > .lm-SplitPanel-handle").filter(visible=True).last
+        handle.hover()  # Waits until the layout has come to rest.
+        self.page.mouse.down()
+        self.page.mouse.move(x, 400, steps=5)
+        self.page.mouse.up()
+
     def _is_external(self, url: str) -> bool:
         return url.startswith(("http:", "https:", "ws:", "wss:")) and "//127.0.0.1:" not in url
 

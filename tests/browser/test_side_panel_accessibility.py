@@ -49,17 +49,6 @@ def found(where: str, part: Locator) -> list[str]:
     return [f"{where}: {line}" for line in violations(part)]
 
 
-def drag_side_bar(lab: LabPage, x: float) -> None:
-    """Have the right side bar begin there, or as near as it can."""
-    handle = lab.page.locator("#jp-main-split-panel > .lm-SplitPanel-handle").filter(visible=True).last
-    box = handle.bounding_box()
-    assert box
-    lab.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 200)
-    lab.page.mouse.down()
-    lab.page.mouse.move(x, box["y"] + 200, steps=3)
-    lab.page.mouse.up()
-
-
 def test_axe_finds_nothing_in_the_side_panel(lab: LabPage, scene: Scene, each_theme: EachTheme) -> None:
     panel = lab.models_panel()
     expect(panel).to_contain_text("No notebook or console is open")
@@ -79,7 +68,7 @@ def test_axe_finds_nothing_in_the_side_panel(lab: LabPage, scene: Scene, each_th
         button(form, "Run").click()
         expect(form.get_by_role("region", name="Result")).to_be_visible()
         for x, width in ((600, "wide"), (1270, "narrow")):
-            drag_side_bar(lab, x)
+            lab.drag_side_bar(x)
             bad += found(f"{width}, {theme}", panel)
             assert panel.evaluate("(each) => each.scrollWidth <= each.clientWidth"), "nothing is cut off"
         button(panel, "Close details of vit-digits").click()

@@ -57,4 +57,3 @@ def test_twenty_reloads_leave_nothing_behind(
     assert panels == 1
     assert threads > RELOADS, "every page had a thread of its own"
     assert alive == 1
-    notebook.leave()

@@ -114,7 +114,7 @@ def test_it_is_about_kernels_that_have_a_manager(lab: LabPage, open_notebook: Op
     expect(item(lab)).to_have_text("Models: 0 loaded")
     lab.page.evaluate(COUNT, user.path)
     lab.page.wait_for_timeout(PINGS)
-    assert lab.page.evaluate("window.rmmSent") == 0
+    assert lab.page.evaluate("window.rmmSent") <= 1, "a sign of life in 80 seconds, no pings"
     user.ask("manager.register_model(rmm_widgets.ModelInfo('two', 'embedding_model', 'rmm-demo/minilm-toy'))")
     item(lab).click()
     expect(popup(lab)).to_contain_text("No model is loaded.")
