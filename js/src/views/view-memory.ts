@@ -7,6 +7,7 @@
 import { type Signal, signal } from "@preact/signals";
 import type { ColumnKey } from "./columns";
 import type { Drafts } from "./details/settings-draft";
+import { Recent } from "./recent";
 import { type Filter, NO_FILTER } from "./row-filter";
 import type { Sort } from "./row-sort";
 import type { Selection } from "./selection";
@@ -29,7 +30,7 @@ export class ViewMemory {
   /** Whether the log is open. */
   readonly log = signal(false);
   readonly #drafts = new Map<string, Signal<Drafts>>();
-  readonly #trials = new Map<string, TrialMemory>();
+  readonly #trials = new Recent(MOST_TRIALS, () => new TrialMemory());
 
   constructor() {
     this.open.subscribe(() => {
@@ -46,12 +47,6 @@ export class ViewMemory {
 
   /** What a model was tried with last, and what came of it. */
   trial(id: string): TrialMemory {
-    const trial = this.#trials.get(id) ?? new TrialMemory();
-    this.#trials.delete(id);
-    this.#trials.set(id, trial);
-    for (const oldest of [...this.#trials.keys()].slice(0, -MOST_TRIALS)) {
-      this.#trials.delete(oldest);
-    }
-    return trial;
+    return this.#trials.of(id);
   }
 }
